@@ -1,0 +1,1 @@
+//! Cafe Variome V3 compatible backend: the library the one binary and its tests link.
