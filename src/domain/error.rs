@@ -15,7 +15,9 @@ pub enum Kind {
     Unauthenticated,
     /// A valid token that does not suffice.
     Forbidden,
-    /// Too much or too often.
+    /// The body or file is too big (413).
+    TooLarge,
+    /// Too often (429).
     Limited,
     /// Something this service depends on is not there now.
     Unavailable,

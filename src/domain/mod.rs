@@ -5,6 +5,7 @@
 //! To add a term: one file of its name here, the same name in `service`, `http` and a room in `store`.
 
 pub mod access;
+pub mod attributes;
 pub mod clock;
 pub mod error;
 pub mod filter;
@@ -13,6 +14,7 @@ pub mod ids;
 pub mod networks;
 pub mod pipelines;
 pub mod queries;
+pub mod readable;
 pub mod settings;
 pub mod sources;
 pub mod subjects;

@@ -4,6 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::PipelineId;
 
+mod compiled;
+mod dialect;
+mod error;
+pub mod pattern;
+mod read;
+
+pub use compiled::{CompiledSet, Output};
+pub use error::{PipelineError, Problem, Problems};
+pub use read::{PipelineDraft, separator_byte};
+
 /// Stored processing instructions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -54,7 +64,7 @@ pub enum Grouping {
 }
 
 /// Where subject ids come from. The canonical values are distinct here; the contract's doubled constant is told
-/// apart by its fields when a pipeline is read from a request (`FilePipeline::from_request` in `service`).
+/// apart by its fields when a pipeline is read from a request ([`Pipeline::read`]).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "subjectIdLocation", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum SubjectIdRule {
@@ -117,6 +127,37 @@ pub enum Destination {
     Subject,
 }
 
+/// What destination `subject` can fill (specification §6.4, §7.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Demographic {
+    Gender,
+    Age,
+    AgeFirstDiagnosis,
+    AgeFirstSymptoms,
+    Affected,
+    FamilyType,
+    /// Not stored: what ages given as dates are counted from.
+    DateOfBirth,
+}
+
+impl Demographic {
+    /// Reads a qualifier or attribute name of §6.4; case, `_`, `-` and spaces do not matter.
+    pub fn parse(name: &str) -> Option<Self> {
+        let plain = |c: &char| !matches!(c, '_' | '-' | ' ');
+        let name: String = name.chars().filter(plain).collect::<String>().to_ascii_lowercase();
+        match name.as_str() {
+            "gender" | "sex" => Some(Self::Gender),
+            "age" => Some(Self::Age),
+            "agefirstdiagnosis" | "ageatdiagnosis" => Some(Self::AgeFirstDiagnosis),
+            "agefirstsymptoms" | "ageatonset" => Some(Self::AgeFirstSymptoms),
+            "affected" | "affectedstatus" => Some(Self::Affected),
+            "familytype" => Some(Self::FamilyType),
+            "dateofbirth" | "birthdate" | "dob" => Some(Self::DateOfBirth),
+            _ => None,
+        }
+    }
+}
+
 /// How `eav` values made by `basic` are typed (specification §7.4 *Types*).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -142,3 +183,20 @@ pub enum PatternSet {
 /// Texts that mean "no value" unless the pipeline lists its own (specification §7.4).
 pub const MISSING_VALUES: [&str; 11] =
     ["", "#REF!", "#N/A", "#VALUE!", "#DIV/0!", "#NAME?", "NA", "N/A", "NaN", "null", "#NUM!"];
+
+/// The texts that mean "no value" for one pipeline: its own list or the default one, compared exactly after trimming.
+#[derive(Debug, Clone)]
+pub struct MissingValues(Vec<String>);
+
+impl MissingValues {
+    /// The given list, or the default one.
+    pub fn new(listed: Option<&[String]>) -> Self {
+        let listed = listed.map(<[String]>::to_vec);
+        Self(listed.unwrap_or_else(|| MISSING_VALUES.map(str::to_owned).to_vec()))
+    }
+
+    /// Whether a trimmed cell has no value; an empty one never has.
+    pub fn contains(&self, trimmed: &str) -> bool {
+        trimmed.is_empty() || self.0.iter().any(|missing| missing == trimmed)
+    }
+}

@@ -11,7 +11,10 @@ use super::sources::Capability;
 use super::subjects::{Gender, Mutation};
 
 mod read;
-pub use read::{BuilderError, Problem};
+mod terms;
+#[cfg(test)]
+mod tests;
+pub use read::{BuilderError, Problem, eav_regex};
 
 /// How much a source reveals, from nothing to whole records; ordered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

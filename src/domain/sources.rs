@@ -56,6 +56,53 @@ pub struct RecordIndex {
     pub allele_index: BTreeMap<String, Vec<String>>,
 }
 
+impl RecordIndex {
+    /// Adds another index to this one, as a node or network does (specification §6.5, *Aggregation upwards*).
+    pub fn absorb(&mut self, other: &Self) {
+        let (mine, theirs) = (&mut self.capability, &other.capability);
+        mine.subject |= theirs.subject;
+        mine.genes |= theirs.genes;
+        mine.hpo |= theirs.hpo;
+        mine.ordo |= theirs.ordo;
+        mine.snomed |= theirs.snomed;
+        mine.variant |= theirs.variant;
+        mine.source |= theirs.source;
+        mine.eav |= theirs.eav;
+        let (mine, theirs) = (&mut mine.subject_capability, &theirs.subject_capability);
+        mine.age |= theirs.age;
+        mine.gender |= theirs.gender;
+        mine.family_type |= theirs.family_type;
+        mine.affected |= theirs.affected;
+        self.record_count += other.record_count;
+        union_names(&mut self.eav_index.attributes, &other.eav_index.attributes);
+        union_names(&mut self.eav_index.values, &other.eav_index.values);
+        union_lists(&mut self.eav_index.mappings, &other.eav_index.mappings);
+        union_lists(&mut self.allele_index, &other.allele_index);
+    }
+}
+
+/// On conflict the smallest display name wins.
+fn union_names(mine: &mut BTreeMap<String, String>, theirs: &BTreeMap<String, String>) {
+    for (stored, name) in theirs {
+        mine.entry(stored.clone())
+            .and_modify(|held| {
+                if name < held {
+                    held.clone_from(name);
+                }
+            })
+            .or_insert_with(|| name.clone());
+    }
+}
+
+fn union_lists(mine: &mut BTreeMap<String, Vec<String>>, theirs: &BTreeMap<String, Vec<String>>) {
+    for (key, values) in theirs {
+        let held = mine.entry(key.clone()).or_default();
+        held.extend(values.iter().cloned());
+        held.sort();
+        held.dedup();
+    }
+}
+
 /// Where the subjects of a source are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -109,6 +156,12 @@ pub struct Source {
     pub attribute_names: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub value_names: BTreeMap<String, String>,
+    /// Types of attributes as remapping decided them (specification §7.4 *Types*).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub attribute_types: BTreeMap<String, super::pipelines::ValueType>,
+    /// Highest number handed out per batch prefix (specification §7.3 `assignPerBatch`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub batch_numbers: BTreeMap<String, u64>,
     /// Labels ingestion found in the data (for example disease names), lowest precedence.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub value_labels: BTreeMap<String, String>,
@@ -159,6 +212,9 @@ pub struct DataFile {
     /// Warnings in words, for the list of files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Column names seen in the staged rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
     /// SHA-256 of the raw file's blob once assembled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blob: Option<String>,
@@ -202,12 +258,33 @@ pub struct Manifest {
     /// Subjects carrying each attribute etc. are in the parts; this counts index builds so that caches notice.
     #[serde(default)]
     pub build: u64,
+    /// The job that made the last commit, so that a restarted job knows its own work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_job: Option<String>,
+    /// The jobs of the commits before, newest last, as far back as another job may have overtaken one that waits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_jobs: Vec<String>,
     /// The last change that replaced everything before it; 0 = none did.
     #[serde(default)]
     pub replaced_at: u64,
 }
 
 impl Manifest {
+    /// Jobs remembered besides the last.
+    const MOST_EARLIER: usize = 32;
+
+    /// Whether a job has committed already.
+    pub fn made_by(&self, job: &str) -> bool {
+        self.last_job.as_deref() == Some(job) || self.earlier_jobs.iter().any(|earlier| earlier == job)
+    }
+
+    /// Notes the job of a new commit.
+    pub fn note_job(&mut self, job: &str) {
+        self.earlier_jobs.extend(self.last_job.replace(job.to_owned()));
+        let surplus = self.earlier_jobs.len().saturating_sub(Self::MOST_EARLIER);
+        self.earlier_jobs.drain(..surplus);
+    }
+
     /// The manifest of a source nothing was ever committed to.
     pub fn empty(source_id: SourceId) -> Self {
         Self {
@@ -218,6 +295,8 @@ impl Manifest {
             record_count: 0,
             build: 0,
             replaced_at: 0,
+            last_job: None,
+            earlier_jobs: Vec::new(),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
 
+mod read;
+
 /// One individual. Field names on the wire and in the store are the original's upper-case ones.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Subject {
@@ -40,8 +42,8 @@ pub struct Subject {
     pub given: GivenDemographics,
 }
 
-/// An ontology term: alone, or with a value under its id.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// An ontology term: alone, or with a value under its id; read by `read.rs`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Term {
     /// The term is present.
@@ -149,8 +151,8 @@ impl Mutation {
     }
 }
 
-/// A free attribute's value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A free attribute's value; read by `read.rs`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum EavValue {
     /// One value.
@@ -169,8 +171,8 @@ impl EavValue {
     }
 }
 
-/// Text, number or truth value.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Text, number or truth value; read by `read.rs`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Scalar {
     Bool(bool),

@@ -1,3 +1,0 @@
-//! The built-in issuer.
-#[derive(Debug)]
-pub struct Issuer;
