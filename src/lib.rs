@@ -1,3 +1,4 @@
 //! Cafe Variome V3 compatible backend: the library the one binary and its tests link.
 
 pub mod domain;
+pub mod terms;
