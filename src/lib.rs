@@ -1,4 +1,5 @@
 //! Cafe Variome V3 compatible backend: the library the one binary and its tests link.
 
+pub mod config;
 pub mod domain;
 pub mod terms;

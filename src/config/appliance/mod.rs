@@ -1,0 +1,155 @@
+//! `Appliance`: the one section that is ours and not the original's (design: Finding things, Addresses).
+
+mod database;
+mod limits;
+
+use std::path::PathBuf;
+
+pub use self::{
+    database::PostgreSql,
+    limits::{Limits, Privacy, Retention, Workers},
+};
+use super::{
+    findings::Findings,
+    tree::section,
+    values::{Engine, Listen, Network, Secret, WebUrl},
+};
+
+section! {
+    /// Our own settings.
+    pub struct Appliance {
+        /// Address of the front door.
+        "Listen" listen: Listen = Listen::loopback(5080), restart;
+        /// Certificate and key of the front door; without them it speaks plain HTTP.
+        "TLS" tls: Option<Tls> = None;
+        /// The one public address; empty means that of the front door. Sign-in, redirects and mail links use it.
+        "PublicURL" public_url: WebUrl = WebUrl::default();
+        /// Networks of reverse proxies whose forwarded headers are believed.
+        "TrustedProxies" trusted_proxies: Vec<Network> = Vec::new();
+        /// Whether the services also listen on ports of their own.
+        "ServicePorts" service_ports: bool = true, restart;
+        /// Services that run; empty means every enabled one.
+        "Services" services: Vec<String> = Vec::new(), restart;
+        /// Store of the documents; absent means the one whose section is present, else the embedded one.
+        "Engine" engine: Option<Engine> = None, restart;
+        /// Folder of everything that is kept here; empty means `CV3_DATA_DIRECTORY`, `STATE_DIRECTORY` or `./cv3-data`.
+        "DataDirectory" data_directory: PathBuf = PathBuf::new(), restart;
+        /// Whether nothing is written, for serving queries beside a running original.
+        "ReadOnly" read_only: bool = false, restart;
+        /// Whether demonstration data and accounts may be made; refused in production.
+        "AllowDemo" allow_demo: bool = false;
+        /// The embedded keystore.
+        "Secrets" secrets: Secrets = Secrets::default();
+        /// What answers give away.
+        "Privacy" privacy: Privacy = Privacy::default();
+        /// How long things are kept.
+        "Retention" retention: Retention = Retention::default();
+        /// What one caller may ask for.
+        "Limits" limits: Limits = Limits::default();
+        /// How this installation introduces itself at its first start.
+        "Instance" instance: Instance = Instance::default();
+        /// Other installations.
+        "Federation" federation: Federation = Federation::default();
+        /// Calls to addresses learnt from others.
+        "Peers" peers: Peers = Peers::default();
+        /// Biomedical terms.
+        "Terms" terms: Terms = Terms::default();
+        /// Jobs that run at the same time.
+        "Workers" workers: Workers = Workers::default();
+        /// PostgreSQL as the store.
+        "PostgreSQL" postgresql: Option<PostgreSql> = None;
+    }
+}
+
+section! {
+    /// Certificate and key of the front door; read again when the files change.
+    pub struct Tls {
+        /// File with the certificate and its chain, PEM.
+        "Certificate" certificate: PathBuf = PathBuf::new();
+        /// File with the private key, PEM.
+        "Key" key: PathBuf = PathBuf::new();
+    }
+}
+
+section! {
+    /// The embedded keystore.
+    pub struct Secrets {
+        /// File with the master key, best on another disk; absent means one beside the keystore.
+        "KeyFile" key_file: Option<PathBuf> = None, restart;
+        /// Passphrase from which the master key is made instead.
+        "Passphrase" passphrase: Option<Secret<String>> = None, restart;
+    }
+}
+
+section! {
+    /// How this installation introduces itself; used at the first start, later changed by the administrator.
+    pub struct Instance {
+        /// Address under which other installations reach this one; empty means the public address.
+        "URL" url: WebUrl = WebUrl::default();
+        /// Name.
+        "Name" name: String = String::new();
+    }
+}
+
+section! {
+    /// Other installations (spec §9).
+    pub struct Federation {
+        /// Whether this installation may join and invite while its address is a loopback one; for test rigs.
+        "AllowLoopback" allow_loopback: bool = false;
+        /// Issuers of other realms whose tokens are checked by their published keys.
+        "TrustedIssuers" trusted_issuers: Vec<WebUrl> = Vec::new();
+    }
+}
+
+section! {
+    /// Calls to addresses learnt from others (design: Outbound).
+    pub struct Peers {
+        /// Private and loopback networks that may be called although the address was learnt from a peer.
+        "AllowNetworks" allow_networks: Vec<Network> = Vec::new();
+    }
+}
+
+section! {
+    /// Biomedical terms (spec §13).
+    pub struct Terms {
+        /// Term file that replaces the built-in one.
+        "File" file: Option<PathBuf> = None;
+    }
+}
+
+impl Appliance {
+    pub(super) fn validate(&self, findings: &mut Findings) {
+        if let Some(tls) = &self.tls {
+            let because = "because Appliance.TLS is present";
+            let certificate = !tls.certificate.as_os_str().is_empty();
+            findings.need("Appliance.TLS.Certificate", certificate, &format!("expected a file, {because}"));
+            let key = !tls.key.as_os_str().is_empty();
+            findings.need("Appliance.TLS.Key", key, &format!("expected a file, {because}"));
+        }
+        let clean = "expected an address without ? and #";
+        findings.need("Appliance.PublicURL", !self.public_url.has_query(), clean);
+        findings.need("Appliance.Instance.URL", !self.instance.url.has_query(), clean);
+        if self.trusted_proxies.iter().any(Network::is_everything) {
+            findings.warn(
+                "Appliance.TrustedProxies",
+                "every caller may forge its address: list your proxies only",
+            );
+        }
+        if self.secrets.key_file.is_some() && self.secrets.passphrase.is_some() {
+            let expected = "expected either a key file or a passphrase, not both";
+            findings.need("Appliance.Secrets.Passphrase", false, expected);
+        }
+        // Below this a stolen keystore is opened by trying.
+        let long = self.secrets.passphrase.as_ref().is_none_or(|it| it.expose().chars().count() >= 12);
+        findings.need("Appliance.Secrets.Passphrase", long, "expected at least 12 characters");
+        let encrypted = self.federation.trusted_issuers.iter().all(|url| url.is_https() || url.is_loopback());
+        findings.need("Appliance.Federation.TrustedIssuers", encrypted, "expected https addresses");
+        self.privacy.validate(findings);
+        self.retention.validate(findings);
+        self.limits.validate(findings);
+        self.workers.validate(findings);
+        if let Some(postgresql) = &self.postgresql {
+            postgresql.validate(findings);
+        }
+    }
+}
