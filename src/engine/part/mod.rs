@@ -1,0 +1,50 @@
+//! The index part: one immutable file that answers every predicate for a run of subjects.
+//!
+//! Lives here: the format, writing it ([`PartBuilder`]) and reading it mapped ([`Part`]). Does not live here: which
+//! parts make a version (`view.rs`) and where they are kept (blobs). To change the format: raise `VERSION`;
+//! a part is a cache, so an unknown version is rebuilt, never converted.
+//!
+//! Layout, little endian: magic and version; subject ids; tombstones; postings; column data; key table and names;
+//! column table and names; release; footer (places and counts of the sections, length of the file, XXH64 of all
+//! before it). Subjects are numbered in byte order of their id, so the id table is also the way back.
+
+mod checksum;
+mod column;
+mod ids;
+mod posting;
+mod read;
+mod write;
+
+use thiserror::Error;
+
+pub(crate) use column::{Codes, ColumnReader, Selected};
+pub(crate) use posting::Posting;
+pub use read::Part;
+pub use write::{PartBuilder, PartStats};
+
+const MAGIC: [u8; 8] = *b"CV3PART\n";
+const VERSION: u32 = 1;
+/// Magic and version.
+const HEAD: usize = 12;
+/// ids, tombstones, postings, column data, key table, key names, column table, column names, release.
+const SECTIONS: usize = 9;
+/// Section places, subjects, tombstones, file length, checksum.
+const FOOT: usize = SECTIONS * 16 + 4 + 4 + 8 + 8;
+const KEY_ENTRY: usize = 24;
+const COLUMN_ENTRY: usize = 40;
+
+/// Why a part cannot be written or opened.
+#[derive(Debug, Error)]
+pub enum PartError {
+    #[error("cannot read or write the index part")]
+    Io(#[from] std::io::Error),
+    /// The file is not what was written; rebuild it.
+    #[error("the index part is damaged or of another version ({0}); it must be rebuilt")]
+    Corrupt(&'static str),
+    /// Subjects or tombstones did not arrive in strictly ascending byte order of their ids.
+    #[error("subject ids must come in ascending byte order, each once; {after:?} came after {before:?}")]
+    Unsorted { before: String, after: String },
+    /// A section outgrew its offsets.
+    #[error("{0} of one index part exceed 4 GiB or 4 billion; split the part")]
+    TooLarge(&'static str),
+}
