@@ -1,0 +1,42 @@
+//! The store's behaviour as its trait documents it: one suite, run on every engine.
+//!
+//! Lives here: `suite` (functions over a store) and, in `engines`, which engines run it; `sqlite` and `kill` hold what
+//! only the embedded engine has. Does not: how an engine works inside (unit tests beside it).
+//! To add a test: a function in `suite/` and its name in `every_test`. To add an engine: an `Engine` and one line.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking; the lints spare only functions marked as tests, not those they call"
+)]
+
+#[macro_use]
+mod suite;
+mod kill;
+mod sqlite;
+
+use cv3_backend::store::{Store, StoreError};
+
+/// Where a test's data are; each `open` is one more process on the same data.
+pub trait Engine {
+    fn open(&self) -> Result<Box<dyn Store>, StoreError>;
+}
+
+macro_rules! run_on {
+    ($engine:ident, $new:expr; $($name:ident),* $(,)?) => {
+        mod $engine {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $name() {
+                    let engine = $new;
+                    crate::suite::$name(&engine).await;
+                }
+            )*
+        }
+    };
+}
+
+mod engines {
+    every_test!(run_on, sqlite, crate::sqlite::Folder::new());
+}
