@@ -1,8 +1,11 @@
 //! Cafe Variome V3 compatible backend: the library the one binary and its tests link.
 
+pub mod blobs;
+pub mod broker;
 pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod ingest;
+pub mod secrets;
 pub mod store;
 pub mod terms;
