@@ -5,6 +5,7 @@ pub mod broker;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod identity;
 pub mod ingest;
 pub mod secrets;
 pub mod store;

@@ -1,0 +1,101 @@
+//! Who is asking: tokens verified, people looked up and managed at the issuer.
+//!
+//! Lives here: the trait. Adapters: `builtin` (the built-in issuer); Keycloak and other OIDC providers later.
+//! Does not: permissions (`domain/access.rs`, `service/auth.rs`): identity comes from OIDC, permission never does.
+
+pub mod builtin;
+pub mod claims;
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+pub use claims::Claims;
+
+use crate::domain::ids::UserId;
+use crate::domain::users::Profile;
+
+/// A failed identity operation; never holds a token or password.
+#[derive(Debug, Error)]
+pub enum IdentityError {
+    /// The token, code or password is not valid; the text is safe to show.
+    #[error("{0}")]
+    Rejected(String),
+    /// The issuer's own rule refuses, e.g. the name is taken.
+    #[error("{0}")]
+    Conflict(String),
+    #[error("no such user")]
+    NoUser,
+    #[error("the identity provider is unavailable: {0}")]
+    Unavailable(String),
+    #[error("identity failure: {0}")]
+    Engine(String),
+}
+
+/// Where front ends send people to sign in (`/config/keycloak`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerInfo {
+    /// Base address browsers use, without `/realms/…`.
+    pub url: String,
+    pub realm: String,
+    pub client_id: String,
+}
+
+/// What a code or refresh token is exchanged for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tokens {
+    pub access_token: String,
+    pub refresh_token: String,
+    /// Seconds the access token is valid.
+    pub expires_in: u64,
+}
+
+impl Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tokens").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}
+
+/// A person to be created at the issuer.
+#[derive(Debug, Clone, Default)]
+pub struct NewAccount {
+    pub profile: Profile,
+}
+
+/// The identity port.
+#[async_trait]
+pub trait Identity: Send + Sync + Debug {
+    fn info(&self) -> IssuerInfo;
+
+    /// Checks an access token (signature or introspection, issuer, audience, expiry, not an ID or refresh token).
+    async fn verify(&self, access_token: &str) -> Result<Claims, IdentityError>;
+
+    /// Exchanges an authorisation code; `verifier` where the code was asked for with PKCE.
+    async fn exchange_code(
+        &self,
+        code: &str,
+        redirect_uri: &str,
+        verifier: Option<&str>,
+    ) -> Result<Tokens, IdentityError>;
+
+    async fn refresh(&self, refresh_token: &str) -> Result<Tokens, IdentityError>;
+
+    async fn profile(&self, user: &UserId) -> Result<Option<Profile>, IdentityError>;
+
+    /// All people of the realm, ordered by user name.
+    async fn profiles(&self, skip: usize, limit: usize) -> Result<Vec<(UserId, Profile)>, IdentityError>;
+
+    async fn create(&self, account: NewAccount) -> Result<UserId, IdentityError>;
+
+    async fn update(&self, user: &UserId, profile: &Profile) -> Result<(), IdentityError>;
+
+    async fn delete(&self, user: &UserId) -> Result<bool, IdentityError>;
+
+    async fn ping(&self) -> Result<(), IdentityError>;
+
+    /// The built-in issuer's own pages and protocol, where that is what this is.
+    fn issuer(&self) -> Option<&builtin::Issuer> {
+        None
+    }
+}
