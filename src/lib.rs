@@ -7,6 +7,8 @@ pub mod domain;
 pub mod engine;
 pub mod identity;
 pub mod ingest;
+pub mod ports;
 pub mod secrets;
+pub mod service;
 pub mod store;
 pub mod terms;

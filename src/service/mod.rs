@@ -1,0 +1,161 @@
+//! Use cases by field term: authorise, read, apply the domain's rules, write, enqueue.
+//!
+//! Lives here: one struct per field term over `Ports`; each public function that touches data takes a proof from `auth`.
+//! Does not: HTTP, job loops, terminals (the edges), SQL (the adapters).
+//! To add a use case: a function in its term's file; a new term is a file here and a field of `Services`.
+
+pub mod auth;
+pub mod commit;
+pub mod datafiles;
+pub mod error;
+pub mod groups;
+pub mod indices;
+pub mod ingest;
+pub mod networks;
+pub mod pipelines;
+pub mod queries;
+pub mod settings;
+pub mod setup;
+pub mod sources;
+pub mod uploads;
+pub mod users;
+pub mod views;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use crate::broker::{JobState, Notice};
+use crate::ports::Ports;
+pub use error::Failure;
+
+/// Deployment settings the use cases need; made from the configuration by `appliance/wiring.rs`.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Public base address without a trailing slash.
+    pub public_url: String,
+    pub data_directory: PathBuf,
+    /// Accepted file formats in lower case; `None` = all.
+    pub formats: Option<Vec<String>>,
+    pub max_upload_bytes: u64,
+    /// Values carried by fewer subjects are not listed (specification §6.5).
+    pub minimum_value_count: u64,
+    /// Of one range answer (specification §8.6).
+    pub epsilon: f64,
+    /// Budget one fresh range answer costs.
+    pub range_cost: i64,
+    pub source_limit: Duration,
+    pub query_retention: Duration,
+    pub raw_retention: Duration,
+    /// Redirect addresses front ends may sign in with.
+    pub redirect_urls: Vec<String>,
+    /// Conveniences that are unsafe with real patients.
+    pub development: bool,
+    /// Open event streams one caller may hold.
+    pub event_streams: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            public_url: String::new(),
+            data_directory: PathBuf::new(),
+            formats: None,
+            max_upload_bytes: 20 << 30,
+            minimum_value_count: 3,
+            epsilon: 0.15,
+            range_cost: 5,
+            source_limit: Duration::from_secs(60),
+            query_retention: Duration::from_secs(30 * 86_400),
+            raw_retention: Duration::from_secs(7 * 86_400),
+            redirect_urls: Vec::new(),
+            development: false,
+            event_streams: 5,
+        }
+    }
+}
+
+/// Every use case of the installation; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Services {
+    pub auth: auth::Auth,
+    pub datafiles: datafiles::DataFiles,
+    pub groups: groups::Groups,
+    pub indices: indices::Indices,
+    pub ingest: ingest::Ingest,
+    pub networks: networks::Networks,
+    pub pipelines: pipelines::Pipelines,
+    pub queries: queries::Queries,
+    pub settings: settings::Settings,
+    pub setup: setup::Setup,
+    pub sources: sources::Sources,
+    pub uploads: uploads::Uploads,
+    pub users: users::Users,
+    ports: Ports,
+    options: Arc<Options>,
+}
+
+impl Services {
+    /// Lays the use cases over open ports.
+    pub fn new(ports: Ports, options: Options) -> Self {
+        let options = Arc::new(options);
+        let views = views::Views::new(ports.clone());
+        let settings = settings::Settings::new(ports.clone());
+        let indices = indices::Indices::new(ports.clone(), options.clone(), views.clone());
+        let commit = commit::Committer::new(ports.clone(), indices.clone());
+        Self {
+            auth: auth::Auth::new(ports.clone(), options.clone(), settings.clone()),
+            datafiles: datafiles::DataFiles::new(ports.clone()),
+            groups: groups::Groups::new(ports.clone(), indices.clone()),
+            ingest: ingest::Ingest::new(ports.clone(), options.clone(), commit),
+            networks: networks::Networks::new(ports.clone()),
+            pipelines: pipelines::Pipelines::new(ports.clone()),
+            queries: queries::Queries::new(ports.clone(), options.clone(), views),
+            setup: setup::Setup::new(ports.clone(), options.clone()),
+            sources: sources::Sources::new(ports.clone(), indices.clone()),
+            uploads: uploads::Uploads::new(ports.clone(), options.clone()),
+            users: users::Users::new(ports.clone()),
+            settings,
+            indices,
+            ports,
+            options,
+        }
+    }
+
+    /// Deployment settings, for the edges' own pages.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Checks every outside system; the name of each with its complaint, if any.
+    pub async fn health(&self) -> Vec<(&'static str, Result<(), String>)> {
+        let ports = &self.ports;
+        let (store, broker, secrets, identity) = tokio::join!(
+            ports.store.ping(),
+            ports.broker.ping(),
+            ports.secrets.ping(),
+            ports.identity.ping()
+        );
+        vec![
+            ("store", store.map_err(|e| e.to_string())),
+            ("broker", broker.map_err(|e| e.to_string())),
+            ("secrets", secrets.map_err(|e| e.to_string())),
+            ("identity", identity.map_err(|e| e.to_string())),
+        ]
+    }
+
+    /// The term release in memory and what it lacks, in words.
+    pub fn terms(&self) -> (String, Vec<String>) {
+        (self.ports.terms.release(), self.ports.terms.notices())
+    }
+
+    /// The built-in issuer, where that is what signs people in.
+    pub fn identity(&self) -> Arc<dyn crate::identity::Identity> {
+        self.ports.identity.clone()
+    }
+
+    /// Where the worker loop takes its jobs.
+    pub fn broker(&self) -> Arc<dyn crate::broker::Broker> {
+        self.ports.broker.clone()
+    }
+}

@@ -1,0 +1,180 @@
+//! One query on our own sources: the same call for own users, peers, Beacon clients and anonymous users.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::join_all;
+
+use super::Queries;
+use crate::domain::filter::Filter;
+use crate::domain::groups::{Permit, permits};
+use crate::domain::ids::SourceId;
+use crate::domain::queries::{AnswerState, Builder, Granularity, QueryResponse, ResultDetails};
+use crate::domain::sources::{Source, SourceType};
+use crate::engine::{Plan, Scope, execute, privacy};
+use crate::secrets::Purpose;
+use crate::service::Failure;
+use crate::service::auth::{Acting, user_key};
+
+/// Subjects a source gives in detail at most; the answer says so when there are more.
+const MOST_DETAILS: usize = 100_000;
+
+/// Documents fetched at a time.
+const PAGE: usize = 1_000;
+
+impl Queries {
+    /// Answers a builder for whoever acts, source by source; a failing source does not hide the others.
+    pub async fn answer(&self, builder: &Builder, acting: &Acting) -> Result<Vec<QueryResponse>, Failure> {
+        let candidates = self.candidates(builder, acting).await?;
+        let has_key = self.ports.secrets.has_key(&user_key(acting.original_id())).await?;
+        let answers = candidates.into_iter().map(|(source, permit)| async move {
+            let mut head = heading(&source);
+            let level = builder.granularity.unwrap_or(permit.level).min(permit.level);
+            // Details are stored encrypted for their reader; without a key there are none (§8.8).
+            let level = if has_key { level } else { level.min(Granularity::Count) };
+            let work = self.answer_source(&source, permit, level, builder, acting, &mut head);
+            let outcome = tokio::time::timeout(self.options.source_limit, work).await;
+            match outcome {
+                Ok(Ok(())) => head,
+                Ok(Err(failure)) => {
+                    tracing::warn!(source = %source.source_id, error = %chain(&failure), "source could not be asked");
+                    failed(&source, failure.to_string())
+                }
+                Err(_) => failed(&source, format!("no answer within {} s", self.options.source_limit.as_secs())),
+            }
+        });
+        Ok(join_all(answers).await)
+    }
+
+    /// Online sources the acting user's groups grant in the query's network (§8.4).
+    async fn candidates(&self, builder: &Builder, acting: &Acting) -> Result<Vec<(Source, Permit)>, Failure> {
+        let filter = Filter::contains("assignedUsers", acting.acting_id().as_str());
+        let groups = self.ports.store.groups().find(&filter).await?;
+        let mut granted: BTreeMap<SourceId, Permit> =
+            permits(&groups, acting.acting_id(), acting.network_id());
+        if !builder.sources.is_empty() {
+            granted.retain(|id, _| builder.sources.contains(id));
+        }
+        let mut candidates = Vec::new();
+        for (id, permit) in granted {
+            if let Some(source) = self.ports.store.sources().get(id.as_str()).await?.filter(|s| s.online) {
+                candidates.push((source, permit));
+            }
+        }
+        // What acts under a cap is permitted no more than that, in filters on withheld attributes either (§5.5).
+        for (_, permit) in &mut candidates {
+            permit.level = permit.level.min(acting.cap());
+        }
+        Ok(candidates)
+    }
+
+    async fn answer_source(
+        &self,
+        source: &Source,
+        permit: Permit,
+        level: Granularity,
+        builder: &Builder,
+        acting: &Acting,
+        head: &mut QueryResponse,
+    ) -> Result<(), Failure> {
+        if source.source_type != SourceType::Internal {
+            head.state = AnswerState::Skipped;
+            head.error = Some("sources of this type cannot be asked by this release".into());
+            return Ok(());
+        }
+        let (manifest, view) = self.views.current(&source.source_id).await?;
+        let scope =
+            Scope { withheld: source.withheld.iter().cloned().collect::<BTreeSet<_>>(), level: permit.level };
+        let (builder, terms) = (builder.clone(), self.ports.terms.clone());
+        let core = self.cores.acquire().await.map_err(Failure::internal)?;
+        let wants_ids = level >= Granularity::List;
+        let (plan, total, n, ids) = tokio::task::spawn_blocking(move || {
+            let plan = Plan::make(&builder, &view, &*terms, &scope);
+            let hits = execute(&plan, &view).map_err(Failure::internal)?;
+            let n = hits.len();
+            let ids = if wants_ids { hits.ids(0, MOST_DETAILS) } else { Vec::new() };
+            Ok::<_, Failure>((plan, view.record_count(), n, ids))
+        })
+        .await
+        .map_err(Failure::internal)??;
+        drop(core);
+        head.notices.extend(plan.notices.iter().cloned());
+        let digest = plan.digest();
+        let mut level = level;
+        if level == Granularity::Range && permit.level < Granularity::Count {
+            let version = manifest.data_version;
+            if !self.spend(acting.acting_id(), &source.source_id, version, &digest).await? {
+                level = Granularity::Boolean;
+                head.notices.push("your privacy budget is spent: this source answers yes or no only".into());
+            }
+        }
+        let key = self.ports.secrets.derived(Purpose::PrivacyNoise).await?;
+        let noise = privacy::Noise {
+            key: &key,
+            acting: acting.acting_id().as_str(),
+            source_id: source.source_id.as_str(),
+            data_version: manifest.data_version,
+            plan: digest,
+            epsilon: self.options.epsilon,
+        };
+        let shaped = privacy::shape(n, total, level, &permit, &noise);
+        head.exist = shaped.exist;
+        head.record_range = shaped.range;
+        head.record_count = shaped.count;
+        if shaped.lists_subjects {
+            if n > MOST_DETAILS as u64 {
+                head.notices.push(format!("only the first {MOST_DETAILS} subjects are listed"));
+            }
+            head.result_details = Some(self.details(source, manifest.data_version, level, ids).await?);
+        }
+        Ok(())
+    }
+
+    async fn details(
+        &self,
+        source: &Source,
+        version: u64,
+        level: Granularity,
+        ids: Vec<String>,
+    ) -> Result<ResultDetails, Failure> {
+        if level < Granularity::DetailedList {
+            let subjects = ids.into_iter().map(|id| serde_json::json!({"subjectId": id})).collect();
+            return Ok(ResultDetails { subjects });
+        }
+        let mut subjects = Vec::with_capacity(ids.len());
+        for page in ids.chunks(PAGE) {
+            let mut documents =
+                self.ports.store.subjects().get_many(&source.source_id, version, page).await?;
+            documents.sort_by(|a, b| a.subject_id.cmp(&b.subject_id));
+            subjects.extend(documents.iter().map(crate::domain::subjects::Subject::published));
+        }
+        Ok(ResultDetails { subjects })
+    }
+}
+
+/// What every answer says of its source.
+fn heading(source: &Source) -> QueryResponse {
+    QueryResponse {
+        source_id: source.source_id.to_string(),
+        source_name: source.display_name.clone(),
+        source_owner: source.owner.clone(),
+        owner_email: source.owner_email.clone(),
+        source_url: source.source_url.clone().unwrap_or_default(),
+        ..QueryResponse::default()
+    }
+}
+
+fn failed(source: &Source, reason: String) -> QueryResponse {
+    QueryResponse { state: AnswerState::Error, error: Some(reason), ..heading(source) }
+}
+
+/// An error with its causes, for the log.
+fn chain(failure: &Failure) -> String {
+    let mut text = failure.to_string();
+    let mut cause = std::error::Error::source(failure);
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
