@@ -1,10 +1,13 @@
 //! Cafe Variome V3 compatible backend: the library the one binary and its tests link.
 
+pub mod appliance;
 pub mod blobs;
 pub mod broker;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;
+pub mod http;
 pub mod identity;
 pub mod ingest;
 pub mod ports;
@@ -12,3 +15,4 @@ pub mod secrets;
 pub mod service;
 pub mod store;
 pub mod terms;
+pub mod worker;

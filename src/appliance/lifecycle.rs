@@ -1,0 +1,239 @@
+//! Start, supervise, reload, drain, stop: soft cancellation first, hard after the graceful time.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::applet::Service;
+use super::listeners::{self, Addresses};
+use super::tls::Certificate;
+use super::wiring::Wired;
+use super::{notify, services};
+use crate::config::Loaded;
+use crate::http::front;
+
+/// A task that ends this often within a minute brings the process down (design: data never half there).
+const MOST_RESTARTS: usize = 5;
+
+/// The two ways to be told to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// Take nothing new.
+    pub soft: CancellationToken,
+    /// Finish now.
+    pub hard: CancellationToken,
+}
+
+/// Runs services until a signal; `single` = one service, no front door.
+pub async fn run(
+    loaded: Arc<Loaded>,
+    wired: Wired,
+    chosen: Vec<Service>,
+    single: bool,
+) -> anyhow::Result<()> {
+    let stop = Stop::default();
+    let tracker = TaskTracker::new();
+    let failed = spawn(&loaded, &wired, &chosen, single, &stop, &tracker).await?;
+    until_stopped(&loaded, &wired, failed, &stop, &tracker).await
+}
+
+/// Waits for a signal (or for a service that cannot be kept up), then drains.
+pub async fn until_stopped(
+    loaded: &Loaded,
+    wired: &Wired,
+    failed: tokio::sync::mpsc::Receiver<String>,
+    stop: &Stop,
+    tracker: &TaskTracker,
+) -> anyhow::Result<()> {
+    notify::ready();
+    tracker.spawn(notify::watchdog(stop.soft.clone()));
+    let outcome = wait(wired, failed).await;
+    drain(loaded, stop, tracker).await;
+    outcome
+}
+
+/// Lets requests and jobs finish within the graceful time.
+pub async fn drain(loaded: &Loaded, stop: &Stop, tracker: &TaskTracker) {
+    notify::stopping();
+    stop.soft.cancel();
+    tracker.close();
+    if tokio::time::timeout(loaded.graceful, tracker.wait()).await.is_err() {
+        tracing::warn!(seconds = loaded.graceful.as_secs(), "not everything finished in time; stopping it");
+        stop.hard.cancel();
+        // Jobs notice at their next row; what does not end now is taken up at the next start.
+        let _ended = tokio::time::timeout(Duration::from_secs(5), tracker.wait()).await;
+    }
+    listeners::forget(&loaded.data_directory.join("run"));
+    tracing::info!("stopped");
+}
+
+/// Binds every socket, then spawns every service; answers what resolves when a service is beyond help.
+pub async fn spawn(
+    loaded: &Arc<Loaded>,
+    wired: &Wired,
+    chosen: &[Service],
+    single: bool,
+    stop: &Stop,
+    tracker: &TaskTracker,
+) -> anyhow::Result<tokio::sync::mpsc::Receiver<String>> {
+    let (report, failed) = tokio::sync::mpsc::channel(1);
+    let addresses = Addresses::default();
+    let proxies = loaded.config.appliance.trusted_proxies.clone();
+    let trusted: front::Trusted = Arc::new(move |ip| proxies.iter().any(|network| network.contains(ip)));
+    for pid in listeners::dead(&loaded.data_directory.join("run")) {
+        crate::worker::release_of(&wired.services, pid).await?;
+    }
+    let appliance = &loaded.config.appliance;
+    let certificate = match &appliance.tls {
+        Some(tls) => Some(Certificate::open(&loaded.resolve(&tls.certificate), &loaded.resolve(&tls.key))?),
+        None => None,
+    };
+    let mut serving: Vec<Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>> = Vec::new();
+    for service in chosen {
+        let Some(offset) = service.port_offset() else { continue };
+        if !single && !appliance.service_ports {
+            continue;
+        }
+        let Some(root) = services::root(*service, loaded, wired) else { continue };
+        let address = with_offset(loaded.bind, offset)?;
+        let root = front::with_context(root, stop.soft.clone(), trusted.clone());
+        let timing = (stop.soft.clone(), loaded.graceful);
+        let task = listeners::serve(service.name(), address, None, root, &addresses, timing).await?;
+        serving.push(Box::pin(task));
+    }
+    if !single {
+        let mounted = chosen
+            .iter()
+            .filter_map(|service| Some((service.prefix()?, services::root(*service, loaded, wired)?)))
+            .collect();
+        let first = services::first_setup(loaded, wired);
+        let root = front::routes(&wired.services, mounted, services::pages(loaded, wired, first.clone()));
+        let root = front::with_context(root, stop.soft.clone(), trusted.clone());
+        wired.issuer.prepare();
+        let timing = (stop.soft.clone(), loaded.graceful);
+        let task =
+            listeners::serve("front", appliance.listen.0, certificate.clone(), root, &addresses, timing)
+                .await?;
+        serving.push(Box::pin(task));
+        // Only here: a process without the page would overwrite the code of the one that has it.
+        first.open().await?;
+    }
+    addresses.write(&loaded.data_directory.join("run"))?;
+    for task in serving {
+        let report = report.clone();
+        tracker.spawn(async move {
+            if let Err(error) = task.await {
+                // The receiver is gone only when the process is stopping already.
+                let _ignored = report.send(format!("{error:#}")).await;
+            }
+        });
+    }
+    for service in chosen.iter().filter(|s| s.port_offset().is_none()) {
+        tracker.spawn(supervise(*service, loaded.clone(), wired.clone(), stop.clone(), report.clone()));
+    }
+    if let Some(certificate) = certificate {
+        tracker.spawn(reload_certificate(certificate, stop.soft.clone()));
+    }
+    tracker.spawn(forget_settings(wired.clone(), stop.soft.clone()));
+    Ok(failed)
+}
+
+/// Restarts a worker that ends, with back-off, until it ended too often.
+async fn supervise(
+    service: Service,
+    loaded: Arc<Loaded>,
+    wired: Wired,
+    stop: Stop,
+    report: tokio::sync::mpsc::Sender<String>,
+) {
+    let mut ends: VecDeque<Instant> = VecDeque::new();
+    loop {
+        let tokens = (stop.soft.clone(), stop.hard.clone());
+        let (loaded, wired) = (loaded.clone(), wired.clone());
+        let task = tokio::spawn(async move { services::work(service, &loaded, &wired, tokens).await });
+        let ended = task.await;
+        if stop.soft.is_cancelled() {
+            return;
+        }
+        if let Err(error) = ended {
+            tracing::error!(service = service.name(), %error, "service ended");
+        }
+        ends.push_back(Instant::now());
+        ends.retain(|at| at.elapsed() < Duration::from_secs(60));
+        if ends.len() >= MOST_RESTARTS {
+            // The receiver is gone only when the process is stopping already.
+            let _ignored =
+                report.send(format!("{} ended {MOST_RESTARTS} times in a minute", service.name())).await;
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(100 << ends.len())) => {}
+            () = stop.soft.cancelled() => return,
+        }
+    }
+}
+
+fn with_offset(base: SocketAddr, offset: u16) -> anyhow::Result<SocketAddr> {
+    if base.port() == 0 {
+        return Ok(base);
+    }
+    let Some(port) = base.port().checked_add(offset) else {
+        bail!("CV3_BIND: port {} leaves no room for the services' ports above it", base.port());
+    };
+    Ok(SocketAddr::new(base.ip(), port))
+}
+
+/// Drops cached settings when another process changed them.
+async fn forget_settings(wired: Wired, stop: CancellationToken) {
+    let mut notices = wired.services.broker().subscribe();
+    loop {
+        tokio::select! {
+            notice = notices.recv() => match notice {
+                Ok(notice) if notice.topic == "settings" => wired.services.settings.forget(),
+                Ok(_) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            },
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Reads the certificate again on SIGHUP.
+async fn reload_certificate(certificate: Certificate, stop: CancellationToken) {
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => match certificate.reload() {
+                Ok(()) => tracing::info!("certificate read again"),
+                Err(error) => tracing::error!(error = format!("{error:#}"), "certificate not changed"),
+            },
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+/// Waits for a signal, or for a service that cannot be kept up.
+async fn wait(wired: &Wired, mut failed: tokio::sync::mpsc::Receiver<String>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
+    let mut hangup = signal(SignalKind::hangup()).context("signals")?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => {
+                wired.services.settings.forget();
+                tracing::info!("settings are read again; what needs a restart is listed by `config check`");
+            }
+            Some(reason) = failed.recv() => bail!(reason),
+        }
+    }
+}

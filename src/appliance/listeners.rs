@@ -1,0 +1,90 @@
+//! Sockets: TCP with or without TLS, port 0 and the address file that says which port it became.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use poem::Server;
+use poem::listener::{Acceptor, AcceptorExt, Listener, TcpListener};
+use tokio_util::sync::CancellationToken;
+
+use super::tls::{self, Certificate};
+use crate::http::Root;
+
+/// A connection that sends nothing is closed after this long.
+const IDLE: Duration = Duration::from_secs(75);
+
+/// Where each service listens; written to `<data>/run/addresses.json` for tools and tests.
+#[derive(Debug, Clone, Default)]
+pub struct Addresses(Arc<Mutex<BTreeMap<&'static str, SocketAddr>>>);
+
+impl Addresses {
+    fn add(&self, name: &'static str, address: SocketAddr) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, address);
+    }
+
+    /// Writes the addresses as `{"name": "address"}`, whole or not at all.
+    pub fn write(&self, run: &Path) -> anyhow::Result<()> {
+        let listening = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let name = format!("addresses-{}.json", std::process::id());
+        let temporary = run.join(format!("{name}.new"));
+        std::fs::write(&temporary, serde_json::to_vec(&listening)?).context("the address file")?;
+        std::fs::rename(temporary, run.join(name)).context("the address file")
+    }
+}
+
+/// Processes of this host that wrote an address file and are gone, killed rather than stopped; their files are removed.
+pub fn dead(run: &Path) -> Vec<u32> {
+    let files = std::fs::read_dir(run).into_iter().flatten().flatten();
+    let pids = files.filter_map(|file| {
+        let name = file.file_name().into_string().ok()?;
+        name.strip_prefix("addresses-")?.strip_suffix(".json")?.parse::<u32>().ok()
+    });
+    // Our own number is a predecessor's: this process has not written its file yet (every container starts with 1).
+    let gone = |pid: &u32| *pid == std::process::id() || !Path::new(&format!("/proc/{pid}")).exists();
+    let dead: Vec<u32> = pids.filter(gone).collect();
+    for pid in &dead {
+        // Another process that starts at the same time may have removed it.
+        let _ignored = std::fs::remove_file(run.join(format!("addresses-{pid}.json")));
+    }
+    dead
+}
+
+/// Removes this process's address file.
+pub fn forget(run: &Path) {
+    // The file may never have been written.
+    let _ignored = std::fs::remove_file(run.join(format!("addresses-{}.json", std::process::id())));
+}
+
+/// Binds an address and serves a root until cancelled, then lets running requests finish.
+pub async fn serve(
+    name: &'static str,
+    address: SocketAddr,
+    certificate: Option<Certificate>,
+    root: Root,
+    addresses: &Addresses,
+    (soft, graceful): (CancellationToken, Duration),
+) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + use<>> {
+    let acceptor = TcpListener::bind(address)
+        .into_acceptor()
+        .await
+        .with_context(|| format!("the {name} service cannot listen on {address}"))?;
+    let bound = acceptor.local_addr().first().and_then(|a| a.as_socket_addr().copied()).unwrap_or(address);
+    addresses.add(name, bound);
+    tracing::info!(service = name, address = %bound, tls = certificate.is_some(), "listening");
+    let acceptor = match certificate {
+        Some(certificate) => tls::TlsAcceptor::new(acceptor, certificate).boxed(),
+        None => acceptor.boxed(),
+    };
+    Ok(async move {
+        Server::new_with_acceptor(acceptor)
+            .name(name)
+            .idle_timeout(IDLE)
+            .run_with_graceful_shutdown(root, async move { soft.cancelled().await }, Some(graceful))
+            .await
+            .with_context(|| format!("the {name} service stopped"))
+    })
+}

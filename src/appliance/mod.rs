@@ -1,0 +1,45 @@
+//! How one binary becomes services: open the ports, spawn the services, wait for the end.
+//!
+//! Lives here: selection (`applet`), adapters chosen from configuration (`wiring`), sockets (`listeners`, `tls`),
+//! start, drain and stop (`lifecycle`). Does not: what services do (`http`, `worker`, `service`).
+
+pub mod applet;
+pub mod lifecycle;
+pub mod listeners;
+pub mod notify;
+pub mod services;
+pub mod tls;
+pub mod wiring;
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use crate::config::{InstanceConfig, Loaded, Sources};
+use applet::Service;
+
+/// Reads the configuration as given by files, environment and flags, and says what it found.
+pub fn configure(sources: &Sources) -> anyhow::Result<Loaded> {
+    let loaded = InstanceConfig::load(sources).map_err(anyhow::Error::from)?;
+    Ok(loaded)
+}
+
+/// Runs services until the process is told to stop.
+pub async fn start(loaded: Loaded, chosen: Vec<Service>, single: bool) -> anyhow::Result<()> {
+    match &loaded.path {
+        Some(path) => {
+            tracing::info!(configuration = %path.display(), data = %loaded.data_directory.display(), "starting")
+        }
+        None => {
+            tracing::info!(configuration = "none, all embedded", data = %loaded.data_directory.display(), "starting")
+        }
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let loaded = Arc::new(loaded);
+    let wired =
+        wiring::open(&loaded, wiring::Purpose::Serve).await.context("the installation cannot be opened")?;
+    wired.services.setup.seed().await.context("the installation cannot be prepared")?;
+    lifecycle::run(loaded, wired, chosen, single).await
+}

@@ -1,0 +1,153 @@
+//! Each service of the table as its root endpoint or its worker loop.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use poem::endpoint::BoxEndpoint;
+use poem::{EndpointExt, Response, Route, get};
+use tokio_util::sync::CancellationToken;
+
+use super::applet::Service;
+use super::wiring::Wired;
+use crate::broker::Queue;
+use crate::config::Loaded;
+use crate::http::layers::{Edge, Wrapped};
+use crate::http::setup::Setup as SetupPages;
+use crate::http::unbuilt::Unbuilt;
+use crate::http::{Root, admin, docs, front, query, setup, shared};
+use crate::worker::{self, Run};
+
+/// Time a request may take, event streams and uploads excepted.
+const REQUEST_TIME: Duration = Duration::from_secs(60);
+
+/// The root of a service that listens; `None` for workers.
+pub fn root(service: Service, loaded: &Loaded, wired: &Wired) -> Option<Root> {
+    let services = &wired.services;
+    let edge = |needs_setup| {
+        let cors = &loaded.config.cors;
+        let limits = &loaded.config.appliance.limits;
+        Edge {
+            service: service.name(),
+            origins: cors.allow_origin.clone(),
+            methods: cors.methods().join(", "),
+            headers: cors
+                .headers()
+                .into_iter()
+                .chain(["Last-Event-ID".to_owned()])
+                .collect::<Vec<_>>()
+                .join(", "),
+            body_limit: usize::try_from(limits.max_body_bytes.get()).unwrap_or(usize::MAX),
+            upload_limit: usize::try_from(limits.max_upload_bytes.get())
+                .unwrap_or(usize::MAX)
+                .saturating_add(1 << 16),
+            time_limit: REQUEST_TIME,
+            needs_setup,
+        }
+    };
+    let health = |route: Route| {
+        route.at("/healthz", get(front::healthz())).at("/readyz", get(front::readyz(services.clone())))
+    };
+    let root = match service {
+        Service::Admin => {
+            let routes = health(
+                Route::new()
+                    .nest("/", admin::api(services))
+                    .nest("/docs", docs::routes(services, Some("admin"))),
+            );
+            Wrapped::new(routes, edge(true), services.clone()).boxed()
+        }
+        Service::Query => {
+            let routes = health(
+                Route::new()
+                    .nest("/", query::api(services))
+                    .nest("/docs", docs::routes(services, Some("query"))),
+            );
+            Wrapped::new(routes, edge(true), services.clone()).boxed()
+        }
+        Service::Network | Service::Nexus | Service::Exporter | Service::Terms | Service::Performance => {
+            let routes = health(Route::new().nest("/", Unbuilt(service.name())));
+            Wrapped::new(routes, edge(false), services.clone()).boxed()
+        }
+        Service::DatabaseManager | Service::QueryCompiler | Service::QueryMeta | Service::Scheduler => {
+            return None;
+        }
+    };
+    Some(root)
+}
+
+/// The first set-up, made once per process: the code it announces is the one its page accepts.
+pub fn first_setup(loaded: &Loaded, wired: &Wired) -> Arc<SetupPages> {
+    Arc::new(SetupPages::new(
+        Arc::new(wired.services.setup.clone()),
+        wired.clock.clone(),
+        wired.random.clone(),
+        &loaded.data_directory,
+    ))
+}
+
+/// The front door's own pages: the issuer's and the first set-up.
+pub fn pages(
+    loaded: &Loaded,
+    wired: &Wired,
+    first: Arc<SetupPages>,
+) -> Vec<(&'static str, BoxEndpoint<'static, Response>)> {
+    let secure = super::wiring::public_url(loaded).starts_with("https://");
+    let issuer = shared::issuer::routes(wired.issuer.clone(), wired.random.clone(), front::client);
+    vec![("/realms", issuer), ("/setup", setup::routes(first, wired.random.clone(), secure))]
+}
+
+/// A worker that runs beside a tool for as long as the tool needs it.
+#[derive(Debug)]
+pub struct Beside {
+    soft: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Beside {
+    /// Starts working on the queue of a service, one job at a time.
+    pub fn start(service: Service, wired: &Wired) -> Self {
+        let soft = CancellationToken::new();
+        let (queue, run): (Queue, Run) = match service {
+            Service::QueryCompiler => (Queue::QueryCompiler, worker::query_compiler::run),
+            _ => (Queue::DatabaseManager, worker::database_manager::run),
+        };
+        let work =
+            worker::work(wired.services.clone(), queue, run, 1, soft.clone(), CancellationToken::new());
+        Self { soft, task: tokio::spawn(work) }
+    }
+
+    /// Takes nothing new and waits for the job under way.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.soft.cancel();
+        Ok(self.task.await?)
+    }
+}
+
+/// Runs a worker until cancelled; returns at once for services that listen.
+pub async fn work(
+    service: Service,
+    loaded: &Loaded,
+    wired: &Wired,
+    (soft, hard): (CancellationToken, CancellationToken),
+) {
+    let workers = &loaded.config.appliance.workers;
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let width = |set: Option<u32>| {
+        set.and_then(NonZeroU32::new).and_then(|n| usize::try_from(n.get()).ok()).unwrap_or(cores)
+    };
+    let (queue, run, width): (Queue, Run, usize) = match service {
+        Service::DatabaseManager => {
+            (Queue::DatabaseManager, worker::database_manager::run, width(workers.database_manager))
+        }
+        // Queries wait for the store more than they compute; the cores are bounded where they are used.
+        Service::QueryCompiler => {
+            (Queue::QueryCompiler, worker::query_compiler::run, width(workers.query_compiler) * 8)
+        }
+        Service::Scheduler => return worker::scheduler::schedule(wired.services.clone(), soft).await,
+        // Meta queries are not part of this release; the service waits so that units and tables stay the same.
+        Service::QueryMeta => return soft.cancelled().await,
+        _ => return,
+    };
+    worker::work(wired.services.clone(), queue, run, width, soft, hard).await;
+}

@@ -1,0 +1,191 @@
+//! Configuration to open ports: the only file that names concrete adapters; it refuses what cannot work.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+
+use super::applet::Service;
+use crate::blobs::files::FileBlobs;
+use crate::broker::sqlite::SqliteBroker;
+use crate::config::values::WebUrl;
+use crate::config::{Loaded, Mode};
+use crate::domain::clock::{Clock, Random, SystemClock, SystemRandom};
+use crate::identity::builtin::{Issuer, IssuerSettings};
+use crate::ports::Ports;
+use crate::secrets::Secrets;
+use crate::secrets::local::{LocalSecrets, MasterKey, Passphrase};
+use crate::service::{Options, Services};
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
+use crate::terms::{TermFile, Terms};
+
+/// The client id of the built-in issuer.
+const CLIENT: &str = "cafevariome";
+
+/// Its realm.
+const REALM: &str = "cafe_variome";
+
+/// What the installation is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Services that listen or work.
+    Serve,
+    /// A tool that looks or changes something and ends.
+    Tool,
+}
+
+/// An opened installation.
+#[derive(Debug, Clone)]
+pub struct Wired {
+    pub services: Services,
+    /// The built-in issuer, where that is what signs people in.
+    pub issuer: Issuer,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    /// The loaded terms, for tools that look into them.
+    pub terms: Arc<TermFile>,
+}
+
+/// Opens every port as configured.
+pub async fn open(loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Wired> {
+    refuse_unbuilt(loaded)?;
+    let data = loaded.data_directory.clone();
+    private_folder(&data)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let random: Arc<dyn Random> = Arc::new(SystemRandom);
+    let file = loaded.config.appliance.terms.file.as_ref().map(|f| loaded.resolve(f));
+    let master = master_key(loaded, &data);
+    let (opening, timekeeper) = (data.clone(), clock.clone());
+    let (store, broker, blobs, secrets, terms) = tokio::task::spawn_blocking(move || {
+        let terms = match &file {
+            Some(file) => {
+                Arc::new(TermFile::open(file).with_context(|| format!("the term file {}", file.display()))?)
+            }
+            None => TermFile::embedded().context("the built-in terms")?,
+        };
+        let store = SqliteStore::open(&opening.join("store.db")).context("the data store")?;
+        let broker = SqliteBroker::open(&opening.join("jobs.db"), &opening.join("run"), timekeeper)
+            .context("the job broker")?;
+        let blobs = FileBlobs::open(&opening.join("blobs")).context("the file store")?;
+        let secrets =
+            LocalSecrets::open(&opening.join("secrets").join("keystore"), master).context("the keystore")?;
+        anyhow::Ok((store, broker, blobs, secrets, terms))
+    })
+    .await??;
+    if purpose == Purpose::Serve && loaded.config.appliance.secrets.key_file.is_none() {
+        tracing::warn!(
+            "the key of the keystore lies beside it: a stolen disk is not protected; see Appliance.Secrets.KeyFile"
+        );
+    }
+    let store: Arc<dyn Store> = Arc::new(store);
+    let secrets: Arc<dyn Secrets> = Arc::new(secrets);
+    let options = options(loaded);
+    let issuer = Issuer::new(
+        store.clone(),
+        secrets.clone(),
+        clock.clone(),
+        random.clone(),
+        IssuerSettings {
+            base_url: options.public_url.clone(),
+            realm: REALM.into(),
+            client_id: CLIENT.into(),
+            redirect_urls: options.redirect_urls.clone(),
+        },
+    );
+    let ports = Ports {
+        store,
+        blobs: Arc::new(blobs),
+        broker: Arc::new(broker),
+        secrets,
+        identity: Arc::new(issuer.clone()),
+        terms: terms.clone() as Arc<dyn Terms>,
+        clock: clock.clone(),
+        random: random.clone(),
+    };
+    Ok(Wired { services: Services::new(ports, options), issuer, clock, random, terms })
+}
+
+/// Sections whose adapters this release does not have yet; never silently replaced by embedded ones.
+fn refuse_unbuilt(loaded: &Loaded) -> anyhow::Result<()> {
+    let config = &loaded.config;
+    let named = [
+        ("MongoDB", config.mongodb.is_some()),
+        ("Redis", config.redis.is_some()),
+        ("Vault", config.vault.is_some()),
+        ("Keycloak", config.keycloak.is_some()),
+        ("Appliance.PostgreSQL", config.appliance.postgresql.is_some()),
+    ];
+    let missing: Vec<_> = named.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
+    if !missing.is_empty() {
+        bail!(
+            "this release works with its embedded parts only; take {} out of the configuration",
+            missing.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn private_folder(data: &Path) -> anyhow::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("the data directory {} cannot be made", data.display()))
+}
+
+fn master_key(loaded: &Loaded, data: &Path) -> MasterKey {
+    let secrets = &loaded.config.appliance.secrets;
+    if let Some(file) = &secrets.key_file {
+        return MasterKey::File(loaded.resolve(file));
+    }
+    if let Some(words) = &secrets.passphrase {
+        return MasterKey::Passphrase(Passphrase::from(words.expose().clone()));
+    }
+    MasterKey::Generated { path: data.join("secrets").join("key") }
+}
+
+/// The public base address: configured, else the front door's own.
+pub fn public_url(loaded: &Loaded) -> String {
+    let appliance = &loaded.config.appliance;
+    if !appliance.public_url.is_empty() {
+        return appliance.public_url.base().to_owned();
+    }
+    let scheme = if appliance.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}", appliance.listen.0)
+}
+
+fn options(loaded: &Loaded) -> Options {
+    let config = &loaded.config;
+    let appliance = &config.appliance;
+    let public_url = public_url(loaded);
+    let public = WebUrl::from(public_url.as_str());
+    let mut redirect_urls = crate::config::keycloak::Keycloak::default().redirects(&public);
+    // The documentation pages sign in too: at the front door and on the services' own ports.
+    redirect_urls.push(format!("{public_url}/docs/oauth-receiver.html"));
+    for service in [Service::Admin, Service::Query].iter().filter(|_| appliance.service_ports) {
+        if let Some(port) = service.port_offset().and_then(|offset| loaded.bind.port().checked_add(offset)) {
+            redirect_urls
+                .push(format!("http://{}/docs/oauth-receiver.html", SocketAddr::new(loaded.bind.ip(), port)));
+        }
+    }
+    Options {
+        public_url,
+        data_directory: loaded.data_directory.clone(),
+        formats: config.data.valid_file_formats.as_ref().map(|formats| {
+            formats.iter().map(|f| f.trim().trim_start_matches('.').to_ascii_lowercase()).collect()
+        }),
+        max_upload_bytes: appliance.limits.max_upload_bytes.get(),
+        minimum_value_count: u64::from(appliance.privacy.minimum_value_count),
+        epsilon: appliance.privacy.epsilon,
+        range_cost: i64::from(appliance.privacy.range_cost),
+        source_limit: appliance.limits.source.duration(),
+        query_retention: appliance.retention.queries.duration(),
+        raw_retention: appliance.retention.raw.duration(),
+        redirect_urls,
+        development: loaded.mode == Mode::Development,
+        event_streams: appliance.limits.event_streams_per_caller as usize,
+    }
+}

@@ -1,0 +1,45 @@
+//! `doctor`: reach every dependency, print what fails and what to do.
+
+use serde_json::json;
+
+use super::Common;
+use super::output::Output;
+use crate::service::JobState;
+
+/// Runs the checks; fails if one does.
+pub async fn run(common: &Common, output: &Output) -> anyhow::Result<()> {
+    let (loaded, wired) = common.open().await?;
+    let mut findings = Vec::new();
+    for (name, result) in wired.services.health().await {
+        findings.push((name.to_owned(), result.is_ok(), result.err().unwrap_or_else(|| "answers".into())));
+    }
+    let ready = wired.services.setup.complete().await?;
+    let advice = "no developer account yet: open /setup or run `cv3-backend user add --role developer`";
+    findings.push(("first account".into(), ready, if ready { "exists".into() } else { advice.into() }));
+    let (release, lacking) = wired.services.terms();
+    findings.push((
+        "terms".into(),
+        true,
+        std::iter::once(release).chain(lacking).collect::<Vec<_>>().join("; "),
+    ));
+    let failed = wired.services.broker().jobs(JobState::Failed, 20).await?;
+    for job in &failed {
+        let reason = job.error.clone().unwrap_or_default();
+        findings.push((format!("job {} ({})", job.job_id, job.kind), false, reason));
+    }
+    for warning in &loaded.warnings {
+        findings.push(("configuration".into(), true, warning.clone()));
+    }
+    let healthy = findings.iter().all(|(_, ok, _)| *ok);
+    let value = json!({
+        "healthy": healthy, "data": loaded.data_directory,
+        "findings": findings.iter().map(|(name, ok, text)| json!({"name": name, "ok": ok, "text": text})).collect::<Vec<_>>(),
+    });
+    output.result(&value, || {
+        let line = |(name, ok, text): &(String, bool, String)| {
+            format!("{} {name}: {text}", if *ok { "ok  " } else { "FAIL" })
+        };
+        findings.iter().map(line).collect::<Vec<_>>().join("\n")
+    })?;
+    if healthy { Ok(()) } else { anyhow::bail!("something needs attention") }
+}

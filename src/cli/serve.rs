@@ -1,0 +1,93 @@
+//! Running services: by word, by the name the process was called with, or all of them.
+
+use std::ffi::OsString;
+
+use clap::{Args, Parser};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+use super::Common;
+use crate::appliance::{self, applet};
+use crate::config::Loaded;
+use applet::Service;
+
+/// Which services run.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Services to run in this process, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    service: Vec<String>,
+}
+
+/// A service chosen by name takes only the common flags.
+#[derive(Debug, Parser)]
+#[command(name = "cv3-backend", version)]
+struct Bare {
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Serve {
+    /// Runs until told to stop.
+    pub async fn run(self, common: &Common) -> anyhow::Result<()> {
+        let loaded = common.load()?;
+        let named =
+            if self.service.is_empty() { loaded.config.appliance.services.clone() } else { self.service };
+        let chosen = named.iter().map(|name| known(name)).collect::<anyhow::Result<Vec<_>>>()?;
+        let chosen = if chosen.is_empty() { applet::default_services() } else { chosen };
+        log(&loaded);
+        let single = chosen.len() == 1;
+        appliance::start(loaded, chosen, single).await
+    }
+}
+
+fn known(name: &str) -> anyhow::Result<Service> {
+    let names = || Service::ALL.map(Service::name).join(", ");
+    Service::parse(name).ok_or_else(|| anyhow::anyhow!("there is no service {name}; there are {}", names()))
+}
+
+/// Runs one service, whose name was the process's or the first word.
+pub async fn as_service(service: Service, args: &[OsString], words: usize) -> anyhow::Result<()> {
+    let loaded = bare(args, words)?;
+    log(&loaded);
+    appliance::start(loaded, vec![service], true).await
+}
+
+/// Runs everything.
+pub async fn all(args: &[OsString]) -> anyhow::Result<()> {
+    let loaded = bare(args, 0)?;
+    log(&loaded);
+    appliance::start(loaded, applet::default_services(), false).await
+}
+
+fn bare(args: &[OsString], words: usize) -> anyhow::Result<Loaded> {
+    let rest = args.iter().take(1).chain(args.iter().skip(1 + words));
+    match Bare::try_parse_from(rest) {
+        Ok(bare) => bare.common.load(),
+        Err(error) => error.exit(),
+    }
+}
+
+/// Logs warnings only, where the terminal belongs to something else.
+pub fn log_quietly(loaded: &Loaded) {
+    let filter = EnvFilter::builder()
+        .with_default_directive(tracing_subscriber::filter::LevelFilter::WARN.into())
+        .from_env_lossy();
+    let _already =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).compact().try_init();
+    for warning in &loaded.warnings {
+        tracing::debug!("{warning}");
+    }
+}
+
+/// Logs to standard error at the configured level; `CV3_LOG_JSON` for machines.
+pub fn log(loaded: &Loaded) {
+    let level = loaded.config.logging.level.tracing();
+    let default = tracing_subscriber::filter::LevelFilter::from_level(level);
+    let filter = EnvFilter::builder().with_default_directive(default.into()).from_env_lossy();
+    let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let base = base.with_span_events(FmtSpan::NONE).with_target(false);
+    let json = std::env::var_os("CV3_LOG_JSON").is_some();
+    // A second initialisation (a demo that serves) keeps the first.
+    let _already = if json { base.json().try_init() } else { base.compact().try_init() };
+}

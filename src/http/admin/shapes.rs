@@ -1,0 +1,44 @@
+//! How the admin API's bodies look.
+
+use crate::shapes;
+
+shapes! {
+    SourceShape = "source", "A data source. Ids, indices and dates are the server's.", {
+        "sourceName": "rare-diseases", "displayName": "Rare diseases cohort",
+        "sourceDescription": "Deep phenotypes of one clinic", "owner": "Example Hospital",
+        "ownerEmail": "data@example.org", "online": true, "sourceType": "internal"
+    };
+    GroupShape = "discovery_group", "A grant: these users see these sources at this level.", {
+        "groupName": "Researchers", "groupDescription": "", "networkId": "0c7c1b4e-6c3c-4b3e-8a51-0e5b6c1fdb6f",
+        "discoveryPolicy": "count", "assignedUsers": ["2c3821b8-1cdb-4b77-bcd8-a1da701e46aa"],
+        "assignedSources": ["5065179a-d608-4aba-8728-2f131ec68127"], "minimumCount": 0, "listBelowMinimum": false
+    };
+    PipelineShape = "pipeline", "A file pipeline (raw file to rows) or a remap pipeline (rows to subjects).", {
+        "pipelineName": "One row per subject", "pipelineType": "filePipeline", "grouping": "individual",
+        "internalDelimiter": ";", "subjectIdLocation": "attributeInFile", "attribute": "subject_id",
+        "directives": [{"directiveType": "termSet", "origin": "phenotype", "destination": "hpo",
+            "patternSets": [{"patternSetType": "basic", "pattern": "^HP:(\\d{7})$", "replacement": "\\1"}]}]
+    };
+    IngestRequest = "ingest_request", "Files of the source and the pipeline that reads them.", {
+        "pipelineID": "8f14e45f-ceea-467f-a0f4-02d0b2a3e0d1", "dataFileIDs": ["45c48cce-2e2d-4fbd-aa1a-fc51c7c6ad26"],
+        "mode": "merge"
+    };
+    DataFileShape = "data_file", "An uploaded file and where it stands.", {
+        "dataFileId": "45c48cce-2e2d-4fbd-aa1a-fc51c7c6ad26", "filename": "cohort.csv", "fileFormat": "csv",
+        "isProcessed": false, "sourceId": "5065179a-d608-4aba-8728-2f131ec68127", "state": "uploaded",
+        "size": 1024, "stagedCount": 0, "progress": {"done": 0, "total": 0}, "rejected": 0,
+        "warnings": [""], "error": ""
+    };
+    EavIndexChange = "eav_index_change", "Display names, and which attributes identify people.", {
+        "attributes": {"visits-to-hospital": "Visits"}, "values": {"ward-b": "Ward B"}, "mappings": {},
+        "identifying": {"sample-name": true}
+    };
+    StagedRowShape = "staged_row", "A row of a file before remapping.", {"subjectId": "K7"};
+    TokenShape = "upload_token", "A token for uploading files, valid for an hour.", {"token": "eyJ…"};
+    UploadAnswer = "upload_response", "The chunk is stored.", {
+        "status": "The file chunk uploaded successfully", "dataFileId": "45c48cce-2e2d-4fbd-aa1a-fc51c7c6ad26"
+    };
+    RejectShape = "reject", "A row, or a value of it, that was left out.", {
+        "file": "cohort.csv", "row": 7, "column": "phenotype", "reason": "not an HPO id", "value": "HP:12"
+    };
+}

@@ -1,0 +1,153 @@
+//! `/docs`: Swagger UI and the OpenAPI documents, served by this binary alone, with a choice of documents.
+//!
+//! The UI's script and style come out of the page that poem-openapi embeds, so nothing is fetched from elsewhere.
+
+use std::sync::Arc;
+
+use poem::http::{HeaderValue, header};
+use poem::web::Html;
+use poem::{Endpoint, IntoResponse, Request, Response, Route, get};
+use poem_openapi::{OpenApi, OpenApiService};
+use serde_json::{Value, json};
+
+use super::{admin, query};
+use crate::service::Services;
+
+/// Served by the documentation page only: scripts from here alone.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src *; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+struct Nothing;
+
+#[OpenApi]
+impl Nothing {}
+
+/// A fixed body with its type, cacheable.
+#[derive(Clone)]
+struct Asset {
+    body: Arc<str>,
+    kind: &'static str,
+    cache: &'static str,
+}
+
+impl Endpoint for Asset {
+    type Output = Response;
+
+    async fn call(&self, _: Request) -> poem::Result<Response> {
+        Ok(Response::builder()
+            .header(header::CONTENT_TYPE, self.kind)
+            .header(header::CACHE_CONTROL, self.cache)
+            .header(header::CONTENT_SECURITY_POLICY, POLICY)
+            .body(self.body.to_string()))
+    }
+}
+
+/// The documents of the services this release serves, by the name in the choice.
+pub fn documents(services: &Services) -> [(&'static str, Value); 2] {
+    let parse = |spec: String| {
+        let mut document = serde_json::from_str(&spec).unwrap_or_default();
+        spell_as_published(&mut document);
+        document
+    };
+    [("admin", parse(admin::api(services).spec())), ("query", parse(query::api(services).spec()))]
+}
+
+/// Adds to a document what depends on the installation: its address and where to sign in.
+fn localise(mut document: Value, services: &Services, server: &str) -> Value {
+    let info = services.auth.issuer();
+    let issuer = format!("{}/realms/{}/protocol/openid-connect", info.url.trim_end_matches('/'), info.realm);
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("servers".into(), json!([{"url": server, "description": "This installation"}]));
+    }
+    if let Some(schemes) = document.pointer_mut("/components/securitySchemes").and_then(Value::as_object_mut)
+    {
+        schemes.insert(
+            "signIn".into(),
+            json!({
+                "type": "oauth2", "description": "Sign in at the configured issuer (code flow with PKCE)",
+                "flows": {"authorizationCode": {
+                    "authorizationUrl": format!("{issuer}/auth"), "tokenUrl": format!("{issuer}/token"),
+                    "scopes": {"openid": "Sign in"},
+                }},
+            }),
+        );
+    }
+    let operations = document
+        .get_mut("paths")
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flat_map(|paths| paths.values_mut())
+        .filter_map(Value::as_object_mut)
+        .flat_map(|path| path.values_mut());
+    for operation in operations {
+        if let Some(security) = operation.get_mut("security").and_then(Value::as_array_mut)
+            && security.iter().any(|s| s.get("userAccessToken").is_some())
+        {
+            security.push(json!({"signIn": ["openid"]}));
+        }
+    }
+    document
+}
+
+/// Collection roots carry a slash in the published documents (specification §2.4); both spellings are served.
+pub fn spell_as_published(document: &mut Value) {
+    let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
+    for root in super::layers::WITH_SLASH {
+        if let Some(path) = paths.remove(&format!("/{root}")) {
+            paths.insert(format!("/{root}/"), path);
+        }
+    }
+}
+
+/// The routes below `/docs`: at the front door all documents, on a service's own port (`only`) its own.
+pub fn routes(services: &Services, only: Option<&str>) -> Route {
+    let page = OpenApiService::new(Nothing, "", "").swagger_ui_html();
+    let cut = |from: &str, to: &str| -> Arc<str> {
+        page.split_once(from)
+            .and_then(|(_, rest)| rest.split_once(to))
+            .map_or("", |(inside, _)| inside)
+            .into()
+    };
+    const DAY: &str = "public, max-age=86400";
+    let style = cut("<style charset=\"UTF-8\">", "</style>");
+    // The bundle contains closing tags inside texts; the template's own are these two lines.
+    let script: Arc<str> = page
+        .split_once("<script charset=\"UTF-8\">")
+        .and_then(|(_, rest)| rest.split_once("</script>\n</head>"))
+        .map_or("", |(inside, _)| inside)
+        .into();
+    let receiver = include_str!("pages/oauth-receiver.js");
+    let info = services.auth.issuer();
+    let mut shown: Vec<_> = documents(services).into_iter().collect();
+    shown.retain(|(name, _)| only.is_none_or(|only| only == *name));
+    let names: Vec<_> = shown.iter().map(|(name, _)| name).collect();
+    let settings = json!({"clientId": info.client_id, "documents": names});
+    let start = format!("const settings = {settings};\n{}", include_str!("pages/docs.js"));
+    let asset = |body: &str, kind, cache| get(Asset { body: body.into(), kind, cache });
+    let mut routes = Route::new()
+        .at("/", asset(include_str!("pages/docs.html"), "text/html; charset=utf-8", "no-store"))
+        .at("/swagger-ui.css", asset(&style, "text/css; charset=utf-8", DAY))
+        .at("/swagger-ui.js", asset(&script, "text/javascript; charset=utf-8", DAY))
+        .at("/docs.js", asset(&start, "text/javascript; charset=utf-8", "no-store"))
+        .at("/oauth-receiver.js", asset(receiver, "text/javascript; charset=utf-8", DAY))
+        .at(
+            "/oauth-receiver.html",
+            asset(include_str!("pages/oauth-receiver.html"), "text/html; charset=utf-8", "no-store"),
+        );
+    for (name, document) in shown {
+        let prefix = if name == "admin" { "/api" } else { "/query" };
+        let server = match only {
+            Some(_) => "/".to_owned(),
+            None => format!("{}{prefix}", services.options().public_url),
+        };
+        let body = localise(document, services, &server).to_string();
+        routes = routes.at(format!("/{name}.json"), asset(&body, "application/json", "no-store"));
+    }
+    routes
+}
+
+/// A redirect-free pointer for people who open a service's port in a browser.
+pub fn pointer() -> Response {
+    Html("<!doctype html><title>Documentation</title><p>The documentation is at <a href=\"/docs\">/docs</a>.</p>")
+        .with_header(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"))
+        .into_response()
+}

@@ -1,0 +1,114 @@
+//! Gates obtain the proofs that use cases demand; a handler without one is public and stands in the list of public routes.
+
+use poem::http::header;
+use poem::{Request, RequestBody};
+use poem_openapi::registry::{MetaSecurityScheme, Registry};
+use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use crate::service::auth::{AnyAdmin, As, Asker, Caller, DataAdmin, Demands, Uploader};
+use crate::service::{Failure, Services};
+
+/// The contract's name of the security scheme.
+const SCHEME: &str = "userAccessToken";
+
+/// A signed-in local user.
+#[derive(Debug)]
+pub struct User(pub Caller);
+
+/// A caller with a duty.
+#[derive(Debug)]
+pub struct Admin<D>(pub As<D>);
+
+/// Data administration.
+pub type Data = Admin<DataAdmin>;
+
+/// Any administrator.
+pub type Statistics = Admin<AnyAdmin>;
+
+/// A user, or anonymous where that is switched on.
+#[derive(Debug)]
+pub struct Anyone(pub Asker);
+
+/// A user if a token is sent; the use case decides what strangers may see.
+#[derive(Debug)]
+pub struct Maybe(pub Option<Caller>);
+
+/// An upload token or a data administrator's token.
+#[derive(Debug)]
+pub struct Upload(pub Uploader);
+
+fn services(request: &Request) -> poem::Result<&Services> {
+    request
+        .extensions()
+        .get::<Services>()
+        .ok_or_else(|| Failure::internal("services are not attached").into())
+}
+
+/// The bearer token; a header that is there but malformed is an error, never "no token".
+fn bearer(request: &Request) -> Result<Option<&str>, Failure> {
+    let Some(value) = request.headers().get(header::AUTHORIZATION) else { return Ok(None) };
+    let token = value.to_str().ok().and_then(|text| {
+        let (scheme, token) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()).filter(|t| !t.is_empty())
+    });
+    token
+        .map(Some)
+        .ok_or_else(|| Failure::Unauthenticated("the Authorization header must be `Bearer <token>`".into()))
+}
+
+fn required(request: &Request) -> Result<&str, Failure> {
+    bearer(request)?
+        .ok_or_else(|| Failure::Unauthenticated("sign in first: send an Authorization header".into()))
+}
+
+/// Implements a gate; `optional` ones are documented as usable without a token.
+macro_rules! gate {
+    ([$($generic:tt)*] $type:ty, optional $optional:literal, |$request:ident| $obtain:expr) => {
+        impl<'a, $($generic)*> ApiExtractor<'a> for $type {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+            type ParamType = ();
+            type ParamRawType = ();
+
+            fn register(registry: &mut Registry) {
+                registry.create_security_scheme(SCHEME, MetaSecurityScheme {
+                    ty: "http",
+                    description: Some("An access token of the configured issuer"),
+                    name: None,
+                    key_in: None,
+                    scheme: Some("bearer"),
+                    bearer_format: Some("JWT"),
+                    flows: None,
+                    openid_connect_url: None,
+                });
+            }
+
+            fn security_schemes() -> Vec<&'static str> {
+                vec![SCHEME]
+            }
+
+            fn has_security_fallback() -> bool {
+                $optional
+            }
+
+            async fn from_request(
+                $request: &'a Request,
+                _: &mut RequestBody,
+                _: ExtractParamOptions<Self::ParamType>,
+            ) -> poem::Result<Self> {
+                Ok($obtain)
+            }
+        }
+    };
+}
+
+gate!([] User, optional false, |request| Self(services(request)?.auth.user(required(request)?).await?));
+gate!([D: Demands] Admin<D>, optional false, |request| {
+    let auth = &services(request)?.auth;
+    Self(auth.prove(auth.user(required(request)?).await?)?)
+});
+gate!([] Anyone, optional true, |request| Self(services(request)?.auth.asker(bearer(request)?).await?));
+gate!([] Maybe, optional true, |request| match bearer(request)? {
+    Some(token) => Self(Some(services(request)?.auth.user(token).await?)),
+    None => Self(None),
+});
+gate!([] Upload, optional false, |request| Self(services(request)?.auth.uploader(required(request)?).await?));

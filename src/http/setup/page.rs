@@ -1,0 +1,122 @@
+//! The page `/setup`.
+
+use std::sync::Arc;
+
+use poem::endpoint::{BoxEndpoint, make};
+use poem::http::{Method, StatusCode, header};
+use poem::{EndpointExt, IntoResponse, Request, Response, Route};
+
+use super::{CodeLocation, FirstAccount, Setup, SetupError};
+use crate::domain::clock::Random;
+use crate::domain::users::Profile;
+use crate::http::pages::form::Fields;
+use crate::http::pages::guard::Guard;
+use crate::http::pages::{Value, alert, fill, message, page};
+
+const FORM: &str = include_str!("../pages/setup.html");
+const FINISHED: &str = include_str!("../pages/setup_done.html");
+
+/// `/setup`. `secure` says that browsers reach it over TLS. The guard does not ask for one origin: the first
+/// visit is often through a tunnel, and the code already proves who posts.
+pub fn routes(setup: Arc<Setup>, random: Arc<dyn Random>, secure: bool) -> BoxEndpoint<'static> {
+    let edge = Arc::new(Edge { setup, guard: Guard::new(random, secure, None) });
+    let endpoint = make(move |request| {
+        let edge = Arc::clone(&edge);
+        async move { edge.answer(request).await }
+    });
+    Route::new().at("/setup", endpoint).map_to_response().boxed()
+}
+
+struct Edge {
+    setup: Arc<Setup>,
+    guard: Guard,
+}
+
+impl Edge {
+    async fn answer(&self, mut request: Request) -> Response {
+        match *request.method() {
+            Method::GET => self.form(&request, &Fields::default(), None, StatusCode::OK).await,
+            Method::POST => match Fields::of_body(&mut request).await {
+                Ok(fields) => self.posted(&request, &fields).await,
+                Err(text) => message(StatusCode::BAD_REQUEST, "The form could not be read", text),
+            },
+            _ => message(StatusCode::METHOD_NOT_ALLOWED, "Set up", "open this page with a browser"),
+        }
+    }
+
+    async fn posted(&self, request: &Request, fields: &Fields) -> Response {
+        if !self.guard.admits(request, fields) {
+            let text = "this page was open too long or the browser refuses cookies: try once more";
+            return self.form(request, fields, Some(text), StatusCode::FORBIDDEN).await;
+        }
+        if fields.text("password") != fields.text("again") {
+            let text = "the two passwords differ";
+            return self.form(request, fields, Some(text), StatusCode::BAD_REQUEST).await;
+        }
+        let text = |name: &str| fields.text(name).to_owned();
+        let profile = Profile {
+            username: text("username"),
+            email: text("email"),
+            first_name: text("firstName"),
+            last_name: text("lastName"),
+            affiliation: text("affiliation"),
+        };
+        let account = FirstAccount { profile, password: text("password") };
+        match self.setup.finish(fields.text("code"), account).await {
+            Ok(()) => {
+                let values = [("username", Value::Text(fields.text("username")))];
+                page(StatusCode::OK, "Set-up finished", &fill(FINISHED, &values), None)
+            }
+            Err(SetupError::Done) => done(),
+            Err(SetupError::Failed(reason)) => failed(&reason),
+            Err(error) => self.form(request, fields, Some(&error.to_string()), StatusCode::BAD_REQUEST).await,
+        }
+    }
+
+    async fn form(
+        &self,
+        request: &Request,
+        fields: &Fields,
+        error: Option<&str>,
+        status: StatusCode,
+    ) -> Response {
+        // Showing the form also replaces a code that ran out.
+        let place = match self.setup.open().await {
+            Ok(Some(CodeLocation::Terminal)) => {
+                "printed in the terminal the service was started from".to_owned()
+            }
+            // Only the name: the page is no place for the machine's paths.
+            Ok(Some(CodeLocation::File(_))) => "in the file setup-code of the data directory".to_owned(),
+            Ok(None) => return done(),
+            Err(error) => return failed(&error.to_string()),
+        };
+        let (token, cookie) = self.guard.token(request);
+        let place = format!("It is {place}.");
+        let alert = alert(error);
+        let mut values = vec![
+            ("alert", Value::Markup(alert.as_str())),
+            ("csrf", Value::Text(&token)),
+            ("where", Value::Text(&place)),
+        ];
+        // Passwords are typed again; everything else is kept.
+        for name in ["code", "username", "email", "firstName", "lastName", "affiliation"] {
+            values.push((name, Value::Text(fields.text(name))));
+        }
+        let shown = page(status, "Set up", &fill(FORM, &values), None);
+        shown.with_header(header::SET_COOKIE, cookie).into_response()
+    }
+}
+
+fn done() -> Response {
+    message(
+        StatusCode::NOT_FOUND,
+        "Set up already",
+        "this installation has its first account: sign in instead",
+    )
+}
+
+fn failed(reason: &str) -> Response {
+    tracing::error!(%reason, "setting up failed");
+    let text = "something went wrong here; the reason is in the log";
+    message(StatusCode::INTERNAL_SERVER_ERROR, "Not set up", text)
+}

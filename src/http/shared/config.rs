@@ -1,0 +1,105 @@
+//! `/config/*`: where to sign in, runtime settings, the caller's own display settings.
+
+use poem_openapi::OpenApi;
+use poem_openapi::payload::Json;
+use serde_json::json;
+
+use crate::domain::settings::SystemConfig;
+use crate::http::body::{Doc, Done, Shape};
+use crate::http::gate::{Anyone, User};
+use crate::service::Services;
+use crate::service::auth::Asker;
+use crate::shapes;
+
+shapes! {
+    Issuer = "keycloak_config", "Where front ends send people to sign in.", {
+        "url": "https://auth.example.org", "realm": "cafe_variome", "client_id": "cafevariome"
+    };
+    UserSetting = "user_setting", "What one user sees by default.", {
+        "colorSetting": {"seedColor": "336699", "themeMode": 0}, "capability": {"hpo": true}
+    };
+}
+
+/// Runtime settings by section.
+#[derive(Debug)]
+pub struct SystemConfigShape;
+
+impl Shape for SystemConfigShape {
+    const NAME: &'static str = "system_config";
+    const ABOUT: &'static str = "Runtime settings by section; a change may give any subset.";
+    fn example() -> serde_json::Value {
+        serde_json::to_value(SystemConfig::default()).unwrap_or_default()
+    }
+}
+
+/// Settings both APIs serve.
+#[derive(Debug)]
+pub struct ConfigApi(pub Services);
+
+#[OpenApi]
+impl ConfigApi {
+    /// Where to sign in
+    #[oai(path = "/config/keycloak", method = "get")]
+    async fn keycloak(&self) -> Json<Doc<Issuer>> {
+        let info = self.0.auth.issuer();
+        Json(Doc::of(json!({"url": info.url, "realm": info.realm, "client_id": info.client_id})))
+    }
+
+    /// The caller's display settings
+    #[oai(path = "/config/user", method = "get")]
+    async fn user(&self, user: User) -> Json<Doc<UserSetting>> {
+        Json(Doc::of(user.0.user().settings.clone().unwrap_or_else(|| json!({}))))
+    }
+
+    /// Change the caller's display settings
+    #[oai(path = "/config/user", method = "post")]
+    async fn change_user(&self, user: User, body: Json<Doc<UserSetting>>) -> poem::Result<Done> {
+        self.0.users.change_settings(&user.0, &body.0.0).await?;
+        Ok(Done::changed())
+    }
+}
+
+/// Runtime settings as the query API serves them: read only, for whoever may ask.
+#[derive(Debug)]
+pub struct GlobalConfigApi(pub Services);
+
+#[OpenApi]
+impl GlobalConfigApi {
+    /// Runtime settings: all for administrators, a subset for others
+    #[oai(path = "/config/global", method = "get")]
+    async fn global(&self, asker: Anyone) -> poem::Result<Json<Doc<SystemConfigShape>>> {
+        shown(&self.0, asker.0).await
+    }
+}
+
+/// Runtime settings as the admin API serves them: for signed-in users, changeable (specification §5.6).
+///
+/// Both methods stand in one API: two APIs with the same path would be two entries in the document, and readers
+/// keep only the last.
+#[derive(Debug)]
+pub struct ChangeConfigApi(pub Services);
+
+#[OpenApi]
+impl ChangeConfigApi {
+    /// Runtime settings: all for administrators, a subset for others
+    #[oai(path = "/config/global", method = "get")]
+    async fn global(&self, user: User) -> poem::Result<Json<Doc<SystemConfigShape>>> {
+        shown(&self.0, Asker::User(user.0)).await
+    }
+
+    /// Change runtime settings; each section needs its own role
+    #[oai(path = "/config/global", method = "post")]
+    async fn change(&self, user: User, body: Json<Doc<SystemConfigShape>>) -> poem::Result<Done> {
+        self.0.settings.change(&user.0, &body.0.0).await?;
+        Ok(Done::changed())
+    }
+}
+
+async fn shown(services: &Services, asker: Asker) -> poem::Result<Json<Doc<SystemConfigShape>>> {
+    if let Asker::User(caller) = &asker
+        && let Ok(admin) = services.auth.prove::<crate::service::auth::AnyAdmin>(caller.clone())
+    {
+        return Ok(Json(Doc::of(services.settings.all(&admin).await?)));
+    }
+    Ok(Json(Doc::of(services.settings.shown(&asker).await?)))
+}

@@ -1,0 +1,133 @@
+//! The job edge: take a job, call one use case, write the verdict.
+//!
+//! Lives here: the loop every worker shares (concurrency, lease, retry, shutdown) and which kind of job is which call.
+//! Does not: what a job does (`service`). To add a kind: a line in its queue's file.
+
+pub mod database_manager;
+pub mod query_compiler;
+pub mod scheduler;
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::broker::{Job, LEASE, Queue, Verdict};
+use crate::domain::error::{Kind, Kinded};
+use crate::service::{Failure, Services};
+
+/// What a worker does with a job; the flag turns true when it must stop.
+pub type Run =
+    fn(Services, Job, Arc<AtomicBool>) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send>>;
+
+/// Pause before a job is tried again whose outside system was not there.
+const LATER: Duration = Duration::from_secs(5);
+
+/// Gives back the jobs of a process of this host that is known to be dead, instead of waiting for their leases.
+pub async fn release_of(services: &Services, pid: u32) -> Result<(), Failure> {
+    for queue in [Queue::DatabaseManager, Queue::QueryCompiler, Queue::QueryMeta] {
+        let released = services.broker().release(&format!("{}-{pid}-", queue.name())).await?;
+        if released > 0 {
+            tracing::info!(queue = queue.name(), pid, released, "jobs of a dead process are taken up");
+        }
+    }
+    Ok(())
+}
+
+/// Runs one queue's jobs until cancelled, `width` at a time; jobs under way get until `hard` to finish.
+pub async fn work(
+    services: Services,
+    queue: Queue,
+    run: Run,
+    width: usize,
+    soft: CancellationToken,
+    hard: CancellationToken,
+) {
+    let name = format!("{}-{}-{}", queue.name(), std::process::id(), uuid::Uuid::new_v4().simple());
+    let tracker = TaskTracker::new();
+    let places = Arc::new(tokio::sync::Semaphore::new(width.max(1)));
+    let broker = services.broker();
+    while !soft.is_cancelled() {
+        let Ok(place) = places.clone().acquire_owned().await else { break };
+        let taken = tokio::select! {
+            taken = broker.take(queue, &name) => taken,
+            () = soft.cancelled() => break,
+        };
+        match taken {
+            Ok(Some(job)) => {
+                let (services, name, hard) = (services.clone(), name.clone(), hard.clone());
+                tracker.spawn(async move {
+                    attend(services, job, &name, run, hard).await;
+                    drop(place);
+                });
+            }
+            Ok(None) => {
+                drop(place);
+                tokio::select! {
+                    () = broker.wait(queue) => {}
+                    () = soft.cancelled() => break,
+                }
+            }
+            Err(error) => {
+                drop(place);
+                tracing::warn!(%error, queue = queue.name(), "cannot take jobs");
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                    () = soft.cancelled() => break,
+                }
+            }
+        }
+    }
+    tracker.close();
+    tracker.wait().await;
+}
+
+/// Runs one job while keeping its lease; a job that lost its lease is told to stop and writes no verdict.
+async fn attend(services: Services, job: Job, worker: &str, run: Run, hard: CancellationToken) {
+    let broker = services.broker();
+    let stop = Arc::new(AtomicBool::new(false));
+    let started = std::time::Instant::now();
+    tracing::info!(job = %job.job_id, kind = job.kind, attempts = job.attempts, "job started");
+    // The second wall a panic stops at; no verdict is written, so the job is tried again at most twice.
+    let mut running = Box::pin(AssertUnwindSafe(run(services, job.clone(), stop.clone())).catch_unwind());
+    let mut renewal = tokio::time::interval(LEASE / 3);
+    renewal.tick().await;
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut running => break outcome,
+            _ = renewal.tick() => match broker.renew(&job.job_id, worker).await {
+                Ok(true) => {}
+                Ok(false) => stop.store(true, Ordering::Relaxed),
+                Err(error) => tracing::warn!(%error, job = %job.job_id, "lease could not be renewed"),
+            },
+            () = hard.cancelled(), if !stop.load(Ordering::Relaxed) => stop.store(true, Ordering::Relaxed),
+        }
+    };
+    let stopped = stop.load(Ordering::Relaxed);
+    let verdict = match outcome {
+        Err(_) => {
+            tracing::error!(job = %job.job_id, kind = job.kind, "job panicked");
+            return;
+        }
+        Ok(Ok(())) => Verdict::Done,
+        Ok(Err(_)) if stopped => Verdict::Later("the process was stopped".into(), Duration::ZERO),
+        Ok(Err(failure)) => match failure.kind() {
+            Kind::Unavailable | Kind::Timeout => Verdict::Later(failure.to_string(), LATER),
+            Kind::Internal => {
+                tracing::error!(job = %job.job_id, kind = job.kind, error = ?failure, "job failed");
+                Verdict::Failed(failure.to_string())
+            }
+            _ => Verdict::Failed(failure.to_string()),
+        },
+    };
+    tracing::info!(job = %job.job_id, kind = job.kind, ?verdict, millis = started.elapsed().as_millis() as u64, "job ended");
+    if let Err(error) = broker.finish(&job.job_id, worker, verdict).await {
+        tracing::warn!(%error, job = %job.job_id, "verdict could not be written; the job will run again");
+    }
+}

@@ -1,0 +1,86 @@
+//! What is due when. The scheduler only enqueues and settles jobs the broker gave up; replicas take turns by a lock.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::broker::{JobState, NewJob, Queue};
+use crate::service::{Failure, Services};
+
+/// How often the timetable is looked at.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How often expired data is removed.
+const TIDY: Duration = Duration::from_secs(3_600);
+
+/// How often sources are looked over for indices older than a day.
+const INDEX: Duration = Duration::from_secs(900);
+
+/// How long ended jobs are kept.
+const KEEP_JOBS: Duration = Duration::from_secs(7 * 86_400);
+
+/// Runs until cancelled.
+pub async fn schedule(services: Services, stop: CancellationToken) {
+    let holder = uuid::Uuid::new_v4().to_string();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = stop.cancelled() => return,
+        }
+        if let Err(error) = tick(&services, &holder).await {
+            tracing::warn!(%error, "the timetable could not be followed");
+        }
+    }
+}
+
+async fn tick(services: &Services, holder: &str) -> Result<(), Failure> {
+    let broker = services.broker();
+    if broker.lock("scheduler", holder, LOOK * 5).await?.is_none() {
+        return Ok(());
+    }
+    let inside = services.auth.inside();
+    // Jobs that ended without a verdict too often: their files and queries must not look busy for ever.
+    for job in broker.jobs(JobState::Failed, 100).await? {
+        let settled = format!("settled:{}:{}", job.job_id, job.updated_at.timestamp_millis());
+        if broker.cache_get(&settled).await?.is_some() {
+            continue;
+        }
+        let reason = job.error.clone().unwrap_or_else(|| "the job failed".into());
+        services.ingest.give_up(&inside, &job, &reason).await?;
+        broker.cache_put(&settled, b"1", KEEP_JOBS).await?;
+    }
+    if due(services, "tidy", TIDY).await? {
+        let job = NewJob {
+            queue: Queue::DatabaseManager,
+            kind: "cleanup".into(),
+            key: Some("cleanup".into()),
+            payload: json!({}),
+        };
+        broker.enqueue(job).await?;
+        broker.prune(KEEP_JOBS).await?;
+    }
+    if due(services, "index", INDEX).await? {
+        for source in services.indices.stale(&inside).await? {
+            let job = NewJob {
+                queue: Queue::DatabaseManager,
+                kind: "index".into(),
+                key: Some(source.to_string()),
+                payload: json!({"sourceId": source}),
+            };
+            broker.enqueue(job).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether nobody did the thing within the period; marks it done.
+async fn due(services: &Services, what: &str, every: Duration) -> Result<bool, Failure> {
+    let key = format!("due:{what}");
+    let broker = services.broker();
+    if broker.cache_get(&key).await?.is_some() {
+        return Ok(false);
+    }
+    broker.cache_put(&key, b"1", every).await?;
+    Ok(true)
+}
