@@ -1,0 +1,193 @@
+//! The documents at `/docs`, and that every operation in them does what all operations do.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{Caller, NOTHING};
+use crate::support::Installation;
+
+/// An operation of a document.
+#[derive(Debug)]
+struct Operation {
+    service: &'static str,
+    method: String,
+    path: String,
+    about: Value,
+}
+
+impl Operation {
+    /// `public`, `optional` or `gated`, by what the document says about security.
+    fn gate(&self) -> &'static str {
+        match self.about["security"].as_array() {
+            None => "public",
+            Some(ways) if ways.contains(&json!({})) => "optional",
+            Some(ways) => {
+                assert!(ways.iter().any(|way| way.get("userAccessToken").is_some()), "{self:?}");
+                "gated"
+            }
+        }
+    }
+
+    fn line(&self) -> String {
+        format!("{} {} {} {}", self.gate(), self.service, self.method, self.path)
+    }
+
+    /// Its address at the front door, with ids that nothing has.
+    fn address(&self) -> String {
+        let prefix = if self.service == "admin" { "/api" } else { "/query" };
+        let segments =
+            self.path.split('/').map(|segment| if segment.starts_with('{') { NOTHING } else { segment });
+        let path = segments.collect::<Vec<_>>().join("/");
+        let wanted = self.about["parameters"].as_array().into_iter().flatten();
+        let wanted = wanted.filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
+        let query: Vec<String> = wanted.map(|one| format!("{}=1", one["name"].as_str().unwrap())).collect();
+        format!("{prefix}{path}?{}", query.join("&"))
+    }
+
+    fn takes_json(&self) -> bool {
+        let kinds = self.about["requestBody"]["content"].as_object();
+        kinds.is_some_and(|kinds| kinds.keys().any(|kind| kind.starts_with("application/json")))
+    }
+}
+
+/// Every operation of both documents.
+async fn operations(caller: &Caller) -> Vec<Operation> {
+    let mut all = Vec::new();
+    for service in ["admin", "query"] {
+        let answer = caller.get(&format!("/docs/{service}.json"), None).await;
+        assert_eq!(answer.status, 200);
+        let document = answer.json();
+        is_openapi(&document);
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for (method, about) in methods.as_object().unwrap() {
+                all.push(Operation {
+                    service,
+                    method: method.to_uppercase(),
+                    path: path.clone(),
+                    about: about.clone(),
+                });
+            }
+        }
+    }
+    all
+}
+
+/// What OpenAPI 3 demands of a document: versions, paths, responses, parameters, and references that lead somewhere.
+fn is_openapi(document: &Value) {
+    assert!(
+        document["openapi"].as_str().is_some_and(|version| version.starts_with("3.")),
+        "{}",
+        document["openapi"]
+    );
+    assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());
+    assert!(document.pointer("/components/securitySchemes/userAccessToken/type").is_some());
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        assert!(path.starts_with('/'), "{path}");
+        for (method, about) in methods.as_object().unwrap() {
+            assert!(["get", "post", "patch", "put", "delete"].contains(&method.as_str()), "{method} {path}");
+            assert!(about["responses"].as_object().is_some_and(|all| !all.is_empty()), "{method} {path}");
+            let named: BTreeSet<&str> =
+                path.split('/').filter_map(|s| s.strip_prefix('{')?.strip_suffix('}')).collect();
+            let parameters = about["parameters"].as_array().into_iter().flatten();
+            let declared: BTreeSet<&str> = parameters
+                .filter(|one| one["in"] == "path")
+                .map(|one| one["name"].as_str().unwrap())
+                .collect();
+            assert_eq!(named, declared, "{method} {path}");
+        }
+    }
+    references(document, &mut |reference| {
+        let target = reference.strip_prefix('#').and_then(|pointer| document.pointer(pointer));
+        assert!(target.is_some(), "{reference} leads nowhere");
+    });
+}
+
+fn references(value: &Value, found: &mut impl FnMut(&str)) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
+                found(reference);
+            }
+            fields.values().for_each(|field| references(field, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+/// Operations the documents must hold whatever else they lose.
+const KNOWN: [&str; 6] = [
+    "gated admin GET /config/global",
+    "gated admin POST /config/global",
+    "gated admin POST /sources/",
+    "gated admin POST /source/{source_id}/ingest",
+    "optional query POST /record/",
+    "gated query GET /record/history",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_operation_is_documented_and_has_a_gate_or_stands_in_the_list() {
+    let installation = Installation::new();
+    let node = installation.serve().start().await;
+    let caller = Caller::of(&node);
+    let developer = node.client("ada").await.token().await;
+    let all = operations(&caller).await;
+
+    let lines: BTreeSet<String> = all.iter().map(Operation::line).collect();
+    let listed = include_str!("public_routes.txt").lines().filter(|line| !line.starts_with('#'));
+    let listed: BTreeSet<&str> = listed.collect();
+    let open: BTreeSet<&str> =
+        lines.iter().map(String::as_str).filter(|line| !line.starts_with("gated")).collect();
+    assert_eq!(open, listed, "operations without a gate against public_routes.txt");
+    for known in KNOWN {
+        assert!(lines.contains(known), "{known} is not documented: {lines:#?}");
+    }
+
+    for operation in &all {
+        let (method, address, what) = (&*operation.method, operation.address(), operation.line());
+        let summary = operation.about["summary"].as_str().unwrap_or_default();
+        assert!(!summary.trim().is_empty(), "{what} has no summary");
+        // What the document says about its gate is so.
+        let empty = async |token| {
+            let request = caller.request(method, &address, token);
+            caller.send(if operation.takes_json() { request.json(&json!({})) } else { request }).await
+        };
+        match operation.gate() {
+            "gated" => empty(None).await.refused(401, &what),
+            "optional" => assert!([401, 404].contains(&empty(None).await.status), "{what}"),
+            _ => assert_ne!(empty(None).await.status, 401, "{what}"),
+        }
+        if operation.gate() != "public" {
+            empty(Some("eyJhbGciOiJub25lIn0.e30.")).await.refused(401, &what);
+        }
+        if operation.takes_json() {
+            for body in ["", "{", "{\"a\":1}}", "\u{feff}{}"] {
+                let request = caller.request(method, &address, Some(&developer));
+                let request = request.header("content-type", "application/json").body(body);
+                caller.send(request).await.refused(400, &format!("{what} with the body {body:?}"));
+            }
+        } else if operation.path.contains('{') && operation.path != "/sources/{source_id}/upload" {
+            empty(Some(&developer)).await.refused(404, &format!("{what} of something unknown"));
+        }
+    }
+    pages(&caller).await;
+    node.stop().await;
+}
+
+/// The page and everything it names come from this address.
+async fn pages(caller: &Caller) {
+    let page = caller.get("/docs/", None).await;
+    assert_eq!(page.status, 200);
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("script-src 'self'"), "{policy}");
+    for mark in ["src=\"", "href=\""] {
+        for rest in page.body.split(mark).skip(1) {
+            let target = rest.split('"').next().unwrap();
+            assert!(!target.contains("//"), "{target} is fetched from elsewhere");
+            let path = if target.starts_with('/') { target.to_owned() } else { format!("/docs/{target}") };
+            let asset = caller.get(&path, None).await;
+            assert!(asset.status == 200 && !asset.body.is_empty(), "{path}: {}", asset.status);
+        }
+    }
+}

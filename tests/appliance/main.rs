@@ -1,0 +1,29 @@
+//! The real binary, started as an operator starts it and spoken to over HTTP only.
+//!
+//! Lives here: one file per promise (`api`: every endpoint, role, level and refusal; `phenopackets`: every answer
+//! against a naive scan; `kill`: nothing acknowledged is lost; `processes`: services apart; `signin`: accounts and
+//! tokens; `tables`: sheets and variants against a count of the files; `bad_input`: what refused input is told) and
+//! what they share (`support`).
+//! Does not: rules of one module (tested beside it) and ports in process (`tests/store`, `tests/broker` …).
+//! To add a test: a file with its name here, `Installation::new()` and `serve()` from `support`.
+//!
+//! `CV3_TEST_BINARY` names another binary to test, `CV3_SHARED` the folder of shared data, `CV3_SEED` where random
+//! choices start. Each test has a folder and a port of its own, so they may run side by side.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking; the lints spare only functions marked as tests, not those they call"
+)]
+
+mod api;
+mod bad_input;
+mod kill;
+mod oracle;
+mod phenopackets;
+mod processes;
+mod signin;
+mod support;
+mod tables;

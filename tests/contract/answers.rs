@@ -1,0 +1,173 @@
+//! Published requests are accepted, and real answers have the published fields with the published types.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::published::{Findings, Published};
+use crate::support::client::Reply;
+use crate::support::{Client, Installation, steps};
+
+/// Published properties that no answer of this release has.
+const ABSENT: [(&str, &str); 4] = [
+    ("discovery_network.metaIndex", "there are no meta sources yet"),
+    ("node.metaIndex", "there are no meta sources yet"),
+    ("node.publicKey", "a node's key pair is made when it first meets another installation"),
+    ("node.userMapping", "there are no other nodes yet"),
+];
+
+/// Where a query is repeated in its asker's own words, which are not ours to complete.
+const ECHOES: [&str; 2] = ["entry.query.messageData.", "message.messageData."];
+
+/// The documents with what was found so far.
+struct Judge {
+    admin: Published,
+    query: Published,
+    findings: Findings,
+}
+
+impl Judge {
+    fn admin(&mut self, path: &str, value: &Value, name: &str) {
+        let schema = self.admin.answer("get", path, "200").clone();
+        self.admin.judge(&schema, value, name, &mut self.findings);
+    }
+
+    fn query(&mut self, path: &str, value: &Value, name: &str) {
+        let schema = self.query.answer("get", path, "200").clone();
+        self.query.judge(&schema, value, name, &mut self.findings);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn real_answers_have_the_published_fields() {
+    let (Some(admin), Some(query)) = (Published::open("admin.json"), Published::open("query.json")) else {
+        return;
+    };
+    let installation = Installation::new();
+    let node = installation.serve().start().await;
+    let ada = node.client("ada").await;
+    let mut judge = Judge { admin, query, findings: Findings::default() };
+
+    let source = accepted(&ada, &judge.admin).await;
+    let pipeline = a_pipeline(&ada, &judge.admin).await;
+    let file = steps::upload(&ada, &source, "rows.csv", b"x,age\nA1,4\nA2,5\n".to_vec()).await;
+    let files = ada.get(&format!("/source/{source}/datafiles")).await.ok();
+    judge.admin("/source/{source_id}/datafiles", &files, "data_file");
+    let body = json!({"pipelineID": pipeline, "dataFileIDs": [file]});
+    ada.post(&format!("/source/{source}/ingest"), &body).await.ok();
+    let staged = steps::settled(&ada, &source, std::slice::from_ref(&file)).await;
+    judge.admin("/source/{source_id}/datafiles", &json!(staged), "data_file");
+    let sample = ada.get(&format!("/datafiles/{file}/sample")).await.ok();
+    judge.admin("/datafiles/{datafile_id}/sample", &sample, "sample");
+    let subject = |id: &str| json!({"subjectId": id, "HPO": ["0001250"], "EAV": {"ward": "a"}});
+    let subjects = json!(["A1", "A2", "A3"].map(subject));
+    let subjects = steps::upload(&ada, &source, "subjects.json", subjects.to_string().into_bytes()).await;
+    let reader = steps::file_pipeline(&ada, "subjectId").await;
+    steps::read_in(&ada, &source, &reader, &[subjects]).await;
+    steps::indexed(&ada, &source, 3).await;
+
+    let group = a_group(&ada, &judge.admin, &source).await;
+    resources(&ada, &mut judge, [&source, &pipeline, &group]).await;
+    queries(&ada, &mut judge, &group).await;
+
+    assert_eq!(judge.findings.wrong, [""; 0], "answers that are not as published");
+    let findings = &judge.findings;
+    let absent = findings.known.difference(&findings.seen).map(String::as_str);
+    let absent: Vec<&str> = absent.filter(|name| !ECHOES.iter().any(|echo| name.starts_with(echo))).collect();
+    assert_eq!(absent, ABSENT.map(|(name, _)| name), "published properties that no answer had");
+    node.stop().await;
+}
+
+/// Creates a source from what is required of one, and nothing else.
+async fn accepted(ada: &Client, admin: &Published) -> String {
+    let body = admin.least(admin.request("post", "/sources/"));
+    steps::create(ada, "/sources/", &body).await
+}
+
+/// Creates a pipeline from what is required of one; another groups columns, so that all of it is read again.
+async fn a_pipeline(ada: &Client, admin: &Published) -> String {
+    let mut body = admin.least(admin.request("post", "/pipelines/"));
+    let pipeline = steps::create(ada, "/pipelines/", &body).await;
+    body["grouping"] = "customized".into();
+    body["groupColumns"] = "visit".into();
+    steps::create(ada, "/pipelines/", &body).await;
+    pipeline
+}
+
+async fn a_group(ada: &Client, admin: &Published, source: &str) -> String {
+    let mut body = admin.least(admin.request("post", "/groups/"));
+    let networks = ada.get("/networks/").await.ok();
+    body["networkId"] = networks[0]["networkId"].clone();
+    let group = steps::create(ada, "/groups/", &body).await;
+    let change = json!({"assignedUsers": [ada.user_id], "assignedSources": [source]});
+    Reply::of(ada.api(Method::PATCH, &format!("/groups/{group}")).await.json(&change)).await.ok();
+    group
+}
+
+async fn resources(ada: &Client, judge: &mut Judge, [source, pipeline, group]: [&str; 3]) {
+    let own = json!({
+        "colorSetting": {"seedColor": "336699", "themeMode": 1},
+        "capability": ada.get("/config/global").await.ok()["discoverySettings"]["capability"],
+    });
+    ada.post("/config/user", &own).await.ok();
+    let network = ada.get("/networks/").await.ok()[0]["networkId"].as_str().unwrap().to_owned();
+    for (published, name) in [
+        ("/", "root"),
+        ("/auth/user-info", "user"),
+        ("/config/global", "system_config"),
+        ("/config/keycloak", "keycloak"),
+        ("/config/user", "user_setting"),
+        ("/groups/", "discovery_group"),
+        ("/groups/{group_id}", "discovery_group"),
+        ("/networks/", "discovery_network"),
+        ("/networks/{network_id}", "discovery_network"),
+        ("/networks/{network_id}/eav-index", "eav_index"),
+        ("/networks/{network_id}/nodes", "node"),
+        ("/pipelines/", "pipeline"),
+        ("/pipelines/{pipeline_id}", "pipeline"),
+        ("/pipelines/attributes", "attributes"),
+        ("/sources/", "source"),
+        ("/sources/{source_id}", "source"),
+        ("/sources/{source_id}/eav-index", "eav_index"),
+        ("/sources/upload-token", "upload_token"),
+        ("/users/local", "user"),
+    ] {
+        let path = [("source", source), ("pipeline", pipeline), ("group", group), ("network", &network)]
+            .iter()
+            .fold(published.to_owned(), |path, (name, id)| path.replace(&format!("{{{name}_id}}"), id));
+        let answer = ada.get(&path).await.ok();
+        judge.admin(published, &answer, name);
+        if judge.query.0["paths"][published]["get"].is_object() {
+            let answer = Reply::of(ada.query(Method::GET, &path).await).await.ok();
+            judge.query(published, &answer, name);
+        }
+    }
+    let answer = Reply::of(ada.query(Method::GET, "/sources/").await).await.ok();
+    judge.query("/sources/", &answer, "source");
+}
+
+/// Asks what is published as an example, and reads the answers at every level.
+async fn queries(ada: &Client, judge: &mut Judge, group: &str) {
+    let mut builders = vec![judge.query.least(judge.query.request("post", "/record/"))];
+    builders.extend(Published::open("record-query.example.json").map(|example| example.0));
+    for builder in builders {
+        let asked = Reply::of(ada.query(Method::POST, "/record/").await.json(&builder)).await;
+        assert_eq!(asked.status, 202, "{builder}: {}", asked.body);
+        let schema = judge.query.answer("post", "/record/", "202").clone();
+        judge.query.judge(&schema, &asked.json(), "asked", &mut judge.findings);
+    }
+    for level in ["boolean", "range", "count", "list", "detailedList"] {
+        let change = json!({"discoveryPolicy": level});
+        Reply::of(ada.api(Method::PATCH, &format!("/groups/{group}")).await.json(&change)).await.ok();
+        let asked = Reply::of(ada.query(Method::POST, "/record/").await.json(&json!({"eav": []}))).await.ok();
+        let query = asked["queryID"].as_str().unwrap().to_owned();
+        let answers = steps::answers(ada, &query).await;
+        assert_eq!(answers.len(), 1, "{level}: {answers:?}");
+        let read = async |path: String| Reply::of(ada.query(Method::GET, &path).await).await.ok();
+        let entry = read(format!("/record/history/{query}")).await;
+        judge.query("/record/history/{query_id}", &entry, "entry");
+        let message = read(format!("/record/{query}")).await;
+        judge.query("/record/{query_id}", &message, "message");
+    }
+    let history = Reply::of(ada.query(Method::GET, "/record/history").await).await.ok();
+    judge.query("/record/history", &history, "entry");
+}
