@@ -1,0 +1,41 @@
+# What people run. `just` lists it; CI runs .ci/run, which has the same commands.
+
+_list:
+    @just --list
+
+# Compile everything, without programs
+check:
+    cargo check --all-targets --locked
+
+# Run the tests, all or those whose name contains the words
+test *words:
+    cargo test --locked {{ words }}
+
+# Format and lint as CI does
+lint:
+    cargo fmt --check
+    cargo clippy --all-targets --locked -- -D warnings
+
+# Build the documentation of the code
+doc *flags:
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked {{ flags }}
+
+# Check licences, sources and banned crates
+deny:
+    cargo deny --locked check --hide-inclusion-graph bans licenses sources
+
+# Start with synthetic patients and ask them questions
+demo *flags:
+    cargo run --release --locked -- demo {{ flags }}
+
+# Measure; benches lie under tests/bench
+bench *words:
+    cargo bench --locked {{ words }}
+
+# Rewrite the files that are made from the types
+generate:
+    CV3_REGENERATE=1 cargo test --locked config::
+
+# Everything that must hold before a change lands
+ci:
+    bash .ci/run
