@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::engine;
@@ -89,6 +90,8 @@ pub(super) fn connect(path: &Path) -> Result<Connection, BrokerError> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(engine)?;
     connection.busy_handler(Some(patience)).map_err(engine)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Without it SQLite prepares a statement anew whenever a bound value changes that a range condition looks at.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(engine)?;
     // Commits do not sync by themselves: `writer` syncs the log before it acknowledges what must survive power loss.
     connection.pragma_update(None, "synchronous", "NORMAL").map_err(engine)?;
     Ok(connection)

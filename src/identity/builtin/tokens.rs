@@ -1,5 +1,8 @@
 //! JSON web tokens: RS256 only, signed through the keystore, verified here with the public half.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rsa::pkcs1v15::{Signature, VerifyingKey};
@@ -32,16 +35,39 @@ pub(super) struct PublicKey {
     /// RFC 7638 thumbprint: the same key has the same `kid` in every process.
     kid: String,
     jwk: Value,
+    /// Digests of tokens whose signature was found good; nothing else of a token is taken from here.
+    good: Mutex<HashSet<[u8; 32]>>,
 }
 
+/// Tokens whose signature is remembered at most; then all are forgotten.
+const MOST_GOOD: usize = 4_096;
+
 impl PublicKey {
+    /// Whether the signature of a whole token is good. A client sends the same token many times in its five minutes.
+    fn signed(&self, token: &str, signed: &str, signature: &Signature) -> bool {
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        let good = || self.good.lock().unwrap_or_else(PoisonError::into_inner);
+        if good().contains(&digest) {
+            return true;
+        }
+        let found = self.verifying.verify(signed.as_bytes(), signature).is_ok();
+        if found {
+            let mut good = good();
+            if good.len() >= MOST_GOOD {
+                good.clear();
+            }
+            good.insert(digest);
+        }
+        found
+    }
+
     fn read(pem: &str) -> Result<Self, IdentityError> {
         let key = RsaPublicKey::from_public_key_pem(pem).map_err(|e| IdentityError::Engine(e.to_string()))?;
         let number = |n: &BigUint| URL_SAFE_NO_PAD.encode(n.to_bytes_be());
         let (e, n) = (number(key.e()), number(key.n()));
         let kid = URL_SAFE_NO_PAD.encode(Sha256::digest(format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#)));
         let jwk = json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": n, "e": e });
-        Ok(Self { verifying: VerifyingKey::new(key), kid, jwk })
+        Ok(Self { verifying: VerifyingKey::new(key), kid, jwk, good: Mutex::default() })
     }
 }
 
@@ -170,7 +196,9 @@ impl Issuer {
         let signature = Signature::try_from(read(signature)?.as_slice())
             .map_err(|_| refused("its signature is wrong"))?;
         let signed = format!("{header}.{claims}");
-        key.verifying.verify(signed.as_bytes(), &signature).map_err(|_| refused("its signature is wrong"))?;
+        if !key.signed(token, &signed, &signature) {
+            return Err(refused("its signature is wrong"));
+        }
         let body: Body = serde_json::from_slice(&read(claims)?).map_err(|_| malformed())?;
         if body.iss != self.issuer_url() {
             return Err(refused("it is of another issuer"));

@@ -19,7 +19,7 @@ use crate::service::auth::Inside;
 use crate::service::commit::{Begun, ChangeSet};
 
 /// How often progress is written to the data file.
-const SHOW_EVERY: std::time::Duration = std::time::Duration::from_millis(500);
+pub(super) const SHOW_EVERY: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// What one file brought besides subjects.
 struct Found {

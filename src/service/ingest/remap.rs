@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 
+use super::read::SHOW_EVERY;
 use super::sink::{Lazy, Message};
 use super::{Ingest, Task};
 use crate::broker::Job;
@@ -163,6 +164,7 @@ impl Ingest {
             total: file.staged_count,
         };
         let working = tokio::task::spawn_blocking(move || work.run(&send));
+        let mut shown = std::time::Instant::now();
         let mut staging = Ok(());
         while let Some(message) = receive.recv().await {
             match message {
@@ -172,9 +174,11 @@ impl Ingest {
                         break;
                     }
                 }
-                Message::Progress(done, total) => {
+                Message::Progress(done, total) if shown.elapsed() >= SHOW_EVERY => {
+                    shown = std::time::Instant::now();
                     self.show_progress(&file.data_file_id, Progress { done, total }).await?;
                 }
+                Message::Progress(..) => {}
             }
         }
         drop(receive);

@@ -143,7 +143,8 @@ pub(super) fn scan_change(
         SORTED_CHANGE + 1
     );
     let count: i64 = connection.prepare_cached(&some)?.query_row([row.key, n], |row| row.get(0))?;
-    let (index, first) = if count > SORTED_CHANGE {
+    // The first change is the whole source.
+    let (index, first) = if count > SORTED_CHANGE || row.data_version == 0 {
         ("subjects_by_subject", "subject")
     } else {
         // The plus keeps SQLite from taking the order for one that the index has.
