@@ -1,0 +1,122 @@
+//! Counting in cohort P on one thread, warm, without a cache of results.
+//!
+//! A query takes three terms drawn by frequency at similarity 0.5, two of which must match, twenty years of age, and
+//! one numeric attribute. Its time is that of planning (expansion included) and execution.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use cv3_backend::domain::queries::{AgeRange, Builder, EavFilter, Granularity, Relation, TermFilter};
+use cv3_backend::engine::{Part, PartBuilder, Plan, Scope, SourceView, execute};
+use cv3_backend::terms::Terms;
+use serde_json::{Value, json};
+
+use crate::Bench;
+use crate::cohort::Cohort;
+use crate::dice::Dice;
+use crate::report::Target::{AtMost, Open};
+use crate::report::quantile;
+
+const QUERIES: usize = 1_000;
+const WARMING: usize = 100;
+const BATCH: usize = 50_000;
+
+pub fn measure(bench: &mut Bench) -> anyhow::Result<()> {
+    let cohort = Cohort::p(&bench.terms)?;
+    let usual = if bench.quick { vec![10_000, 100_000] } else { vec![10_000, 100_000, 1_000_000] };
+    let sizes = if bench.sizes.is_empty() { usual } else { bench.sizes.clone() };
+    sizes.into_iter().try_for_each(|size| count(bench, &cohort, size))
+}
+
+/// The terms, ages and number of one question.
+pub struct Question {
+    terms: Vec<String>,
+    from: u8,
+    visits: usize,
+}
+
+impl Question {
+    pub fn draw(cohort: &Cohort, dice: &mut Dice) -> Self {
+        let mut terms: Vec<String> = Vec::new();
+        while terms.len() < 3 {
+            let term = cohort.term(dice);
+            if !terms.contains(&term) {
+                terms.push(term);
+            }
+        }
+        Self { terms, from: dice.below(60) as u8, visits: dice.below(300) }
+    }
+
+    fn builder(&self) -> Builder {
+        let mut builder = Builder::default();
+        builder.hpo.push(TermFilter {
+            terms: self.terms.clone(),
+            similarity: 0.5,
+            minimum_match: 2,
+            cross: false,
+            include_descendants: false,
+        });
+        builder.subject.age = Some(AgeRange { min: Some(self.from), max: Some(self.from + 20) });
+        builder.eav.push(EavFilter {
+            attribute: "visits".into(),
+            relation: Relation::NumericGreaterThan,
+            value: json!(self.visits),
+        });
+        builder
+    }
+
+    /// The same as a client sends it; the attribute is left to those who have it.
+    pub fn body(&self) -> Value {
+        json!({
+            "subject": {"age": {"min": self.from, "max": self.from + 20}},
+            "hpo": [{
+                "terms": self.terms.iter().map(|term| format!("HP:{term}")).collect::<Vec<_>>(),
+                "similarity": 0.5, "minimumMatch": 2,
+            }],
+            "advanced": {"granularity": "count"},
+        })
+    }
+}
+
+fn count(bench: &mut Bench, cohort: &Cohort, size: usize) -> anyhow::Result<()> {
+    let mut dice = Dice(23);
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("part");
+    let mut builder = PartBuilder::new(bench.terms.release());
+    for batch in dice.uuids(size).chunks(BATCH) {
+        for subject in cohort.subjects(&mut dice, batch) {
+            builder.add(&subject)?;
+        }
+    }
+    builder.finish(&mut std::io::BufWriter::new(std::fs::File::create(&path)?))?;
+    let start = Instant::now();
+    let view = SourceView::open(vec![Arc::new(Part::open(&path)?)]);
+    bench.report.time(&format!("{size} subjects: index opened and checked"), &[start.elapsed()], Open);
+    ensure!(view.record_count() == size as u64, "{} of {size} subjects indexed", view.record_count());
+    let scope = Scope { level: Granularity::Count, ..Scope::default() };
+    let (mut planned, mut whole, mut found) = (Vec::new(), Vec::new(), 0);
+    for round in 0..WARMING + QUERIES {
+        let builder = Question::draw(cohort, &mut dice).builder();
+        let start = Instant::now();
+        let plan = Plan::make(&builder, &view, &*bench.terms, &scope);
+        let planning = start.elapsed();
+        let hits = execute(&plan, &view)?.len();
+        let all = start.elapsed();
+        if round >= WARMING {
+            planned.push(planning);
+            whole.push(all);
+            found += hits;
+        }
+    }
+    ensure!(found > 0, "no query found anything");
+    planned.sort_unstable();
+    whole.sort_unstable();
+    let [half, most] = if size >= 1_000_000 { [AtMost(1e-3), AtMost(4e-3)] } else { [Open, Open] };
+    let at = |of: &[Duration], thousandth| [quantile(of, thousandth)];
+    bench.report.time(&format!("{size} subjects: count, p50 of {QUERIES}"), &at(&whole, 500), half);
+    bench.report.time(&format!("{size} subjects: count, p99"), &at(&whole, 990), most);
+    bench.report.time(&format!("{size} subjects: planning in it, p50"), &at(&planned, 500), Open);
+    bench.report.note(&format!("{} found on average", found / QUERIES as u64));
+    Ok(())
+}
