@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Again;
 use super::applet::Service;
 use super::listeners::{self, Addresses};
 use super::tls::Certificate;
@@ -35,6 +36,7 @@ pub struct Stop {
 /// Runs services until a signal; `single` = one service, no front door.
 pub async fn run(
     loaded: Arc<Loaded>,
+    again: Again,
     wired: Wired,
     chosen: Vec<Service>,
     single: bool,
@@ -42,12 +44,13 @@ pub async fn run(
     let stop = Stop::default();
     let tracker = TaskTracker::new();
     let failed = spawn(&loaded, &wired, &chosen, single, &stop, &tracker).await?;
-    until_stopped(&loaded, &wired, failed, &stop, &tracker).await
+    until_stopped(&loaded, &again, &wired, failed, &stop, &tracker).await
 }
 
 /// Waits for a signal (or for a service that cannot be kept up), then drains.
 pub async fn until_stopped(
     loaded: &Loaded,
+    again: &Again,
     wired: &Wired,
     failed: tokio::sync::mpsc::Receiver<String>,
     stop: &Stop,
@@ -55,7 +58,7 @@ pub async fn until_stopped(
 ) -> anyhow::Result<()> {
     notify::ready();
     tracker.spawn(notify::watchdog(stop.soft.clone()));
-    let outcome = wait(wired, failed).await;
+    let outcome = wait(loaded, again, wired, failed).await;
     drain(loaded, stop, tracker).await;
     outcome
 }
@@ -102,7 +105,7 @@ pub async fn spawn(
         if !single && !appliance.service_ports {
             continue;
         }
-        let Some(root) = services::root(*service, loaded, wired) else { continue };
+        let Some(root) = services::root(*service, wired) else { continue };
         let address = with_offset(loaded.bind, offset)?;
         let root = front::with_context(root, stop.soft.clone(), trusted.clone());
         let timing = (stop.soft.clone(), loaded.graceful);
@@ -112,7 +115,7 @@ pub async fn spawn(
     if !single {
         let mounted = chosen
             .iter()
-            .filter_map(|service| Some((service.prefix()?, services::root(*service, loaded, wired)?)))
+            .filter_map(|service| Some((service.prefix()?, services::root(*service, wired)?)))
             .collect();
         let first = services::first_setup(loaded, wired);
         let root = front::routes(&wired.services, mounted, services::pages(loaded, wired, first.clone()));
@@ -220,8 +223,32 @@ async fn reload_certificate(certificate: Certificate, stop: CancellationToken) {
     }
 }
 
+/// Puts the configuration as it is now in force; one that cannot be used changes nothing (specification §3.1).
+fn reload(loaded: &Loaded, again: &Again, wired: &Wired) {
+    match again() {
+        Ok(new) => {
+            for path in crate::config::restart_needed(loaded, &new) {
+                tracing::warn!(%path, "this setting takes effect at the next start");
+            }
+            wired.services.reload(super::wiring::options(&new));
+            tracing::info!("configuration read again");
+        }
+        Err(error) => {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the configuration cannot be used; the old values stay"
+            );
+        }
+    }
+}
+
 /// Waits for a signal, or for a service that cannot be kept up.
-async fn wait(wired: &Wired, mut failed: tokio::sync::mpsc::Receiver<String>) -> anyhow::Result<()> {
+async fn wait(
+    loaded: &Loaded,
+    again: &Again,
+    wired: &Wired,
+    mut failed: tokio::sync::mpsc::Receiver<String>,
+) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("signals")?;
     let mut hangup = signal(SignalKind::hangup()).context("signals")?;
@@ -230,8 +257,7 @@ async fn wait(wired: &Wired, mut failed: tokio::sync::mpsc::Receiver<String>) ->
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
             _ = hangup.recv() => {
-                wired.services.settings.forget();
-                tracing::info!("settings are read again; what needs a restart is listed by `config check`");
+                reload(loaded, again, wired);
             }
             Some(reason) = failed.recv() => bail!(reason),
         }

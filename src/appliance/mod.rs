@@ -24,8 +24,11 @@ pub fn configure(sources: &Sources) -> anyhow::Result<Loaded> {
     Ok(loaded)
 }
 
+/// Reads the configuration once more, from the same places.
+pub type Again = Box<dyn Fn() -> anyhow::Result<Loaded> + Send + Sync>;
+
 /// Runs services until the process is told to stop.
-pub async fn start(loaded: Loaded, chosen: Vec<Service>, single: bool) -> anyhow::Result<()> {
+pub async fn start(loaded: Loaded, again: Again, chosen: Vec<Service>, single: bool) -> anyhow::Result<()> {
     match &loaded.path {
         Some(path) => {
             tracing::info!(configuration = %path.display(), data = %loaded.data_directory.display(), "starting")
@@ -41,5 +44,5 @@ pub async fn start(loaded: Loaded, chosen: Vec<Service>, single: bool) -> anyhow
     let wired =
         wiring::open(&loaded, wiring::Purpose::Serve).await.context("the installation cannot be opened")?;
     wired.services.setup.seed().await.context("the installation cannot be prepared")?;
-    lifecycle::run(loaded, wired, chosen, single).await
+    lifecycle::run(loaded, again, wired, chosen, single).await
 }

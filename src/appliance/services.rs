@@ -22,29 +22,9 @@ use crate::worker::{self, Run};
 const REQUEST_TIME: Duration = Duration::from_secs(60);
 
 /// The root of a service that listens; `None` for workers.
-pub fn root(service: Service, loaded: &Loaded, wired: &Wired) -> Option<Root> {
+pub fn root(service: Service, wired: &Wired) -> Option<Root> {
     let services = &wired.services;
-    let edge = |needs_setup| {
-        let cors = &loaded.config.cors;
-        let limits = &loaded.config.appliance.limits;
-        Edge {
-            service: service.name(),
-            origins: cors.allow_origin.clone(),
-            methods: cors.methods().join(", "),
-            headers: cors
-                .headers()
-                .into_iter()
-                .chain(["Last-Event-ID".to_owned()])
-                .collect::<Vec<_>>()
-                .join(", "),
-            body_limit: usize::try_from(limits.max_body_bytes.get()).unwrap_or(usize::MAX),
-            upload_limit: usize::try_from(limits.max_upload_bytes.get())
-                .unwrap_or(usize::MAX)
-                .saturating_add(1 << 16),
-            time_limit: REQUEST_TIME,
-            needs_setup,
-        }
-    };
+    let edge = |needs_setup| Edge { service: service.name(), time_limit: REQUEST_TIME, needs_setup };
     let health = |route: Route| {
         route.at("/healthz", get(front::healthz())).at("/readyz", get(front::readyz(services.clone())))
     };

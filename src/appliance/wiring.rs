@@ -17,7 +17,7 @@ use crate::identity::builtin::{Issuer, IssuerSettings};
 use crate::ports::Ports;
 use crate::secrets::Secrets;
 use crate::secrets::local::{LocalSecrets, MasterKey, Passphrase};
-use crate::service::{Options, Services};
+use crate::service::{Cors, Options, Services};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 use crate::terms::{TermFile, Terms};
@@ -157,7 +157,8 @@ pub fn public_url(loaded: &Loaded) -> String {
     format!("{scheme}://{}", appliance.listen.0)
 }
 
-fn options(loaded: &Loaded) -> Options {
+/// Deployment settings for the use cases and edges.
+pub fn options(loaded: &Loaded) -> Options {
     let config = &loaded.config;
     let appliance = &config.appliance;
     let public_url = public_url(loaded);
@@ -187,5 +188,18 @@ fn options(loaded: &Loaded) -> Options {
         redirect_urls,
         development: loaded.mode == Mode::Development,
         event_streams: appliance.limits.event_streams_per_caller as usize,
+        body_limit: usize::try_from(appliance.limits.max_body_bytes.get()).unwrap_or(usize::MAX),
+        cors: Cors {
+            origins: config.cors.allow_origin.clone(),
+            methods: config.cors.methods().join(", "),
+            // A page that follows a query's events names the last one it has.
+            headers: config
+                .cors
+                .headers()
+                .into_iter()
+                .chain(["Last-Event-ID".to_owned()])
+                .collect::<Vec<_>>()
+                .join(", "),
+        },
     }
 }

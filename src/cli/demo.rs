@@ -80,11 +80,13 @@ impl Demo {
             lifecycle::drain(&loaded, &stop, &tracker).await;
             return Ok(());
         }
-        let base = &wired.services.options().public_url;
+        let options = wired.services.options();
+        let base = &options.public_url;
         let tool = std::env::current_exe()?.display().to_string();
         let data = loaded.data_directory.display().to_string();
         output.say(&sign_in(base, &tool, &data, password.as_deref()));
-        lifecycle::until_stopped(&loaded, &wired, failed, &stop, &tracker).await
+        let again: crate::appliance::Again = Box::new(move || common.load_as_development());
+        lifecycle::until_stopped(&loaded, &again, &wired, failed, &stop, &tracker).await
     }
 
     /// Fills the demo source unless an earlier run did; answers the source's name.

@@ -37,7 +37,8 @@ impl Serve {
         let chosen = if chosen.is_empty() { applet::default_services() } else { chosen };
         log(&loaded);
         let single = chosen.len() == 1;
-        appliance::start(loaded, chosen, single).await
+        let common = common.clone();
+        appliance::start(loaded, Box::new(move || common.load()), chosen, single).await
     }
 }
 
@@ -48,22 +49,24 @@ fn known(name: &str) -> anyhow::Result<Service> {
 
 /// Runs one service, whose name was the process's or the first word.
 pub async fn as_service(service: Service, args: &[OsString], words: usize) -> anyhow::Result<()> {
-    let loaded = bare(args, words)?;
+    let common = bare(args, words);
+    let loaded = common.load()?;
     log(&loaded);
-    appliance::start(loaded, vec![service], true).await
+    appliance::start(loaded, Box::new(move || common.load()), vec![service], true).await
 }
 
 /// Runs everything.
 pub async fn all(args: &[OsString]) -> anyhow::Result<()> {
-    let loaded = bare(args, 0)?;
+    let common = bare(args, 0);
+    let loaded = common.load()?;
     log(&loaded);
-    appliance::start(loaded, applet::default_services(), false).await
+    appliance::start(loaded, Box::new(move || common.load()), applet::default_services(), false).await
 }
 
-fn bare(args: &[OsString], words: usize) -> anyhow::Result<Loaded> {
+fn bare(args: &[OsString], words: usize) -> Common {
     let rest = args.iter().take(1).chain(args.iter().skip(1 + words));
     match Bare::try_parse_from(rest) {
-        Ok(bare) => bare.common.load(),
+        Ok(bare) => bare.common,
         Err(error) => error.exit(),
     }
 }

@@ -17,20 +17,14 @@ use crate::service::{Failure, Services};
 /// The header that carries a request's id in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// What a form adds to the chunk it carries, in bytes at most.
+const FORM: usize = 1 << 16;
+
 /// How the edge treats requests; made from the configuration.
 #[derive(Debug, Clone)]
 pub struct Edge {
     /// Name for logs.
     pub service: &'static str,
-    /// Allowed origins; `*` allows all.
-    pub origins: Vec<String>,
-    /// Allowed methods and headers, comma-separated.
-    pub methods: String,
-    pub headers: String,
-    /// Largest body except uploads, in bytes.
-    pub body_limit: usize,
-    /// Largest body of one upload request, in bytes.
-    pub upload_limit: usize,
     /// Time a request may take; event streams excepted.
     pub time_limit: Duration,
     /// Whether requests are refused until the first account exists.
@@ -108,7 +102,9 @@ impl<E: Endpoint> Wrapped<E> {
             }
         }
         let upload = path.ends_with("/upload");
-        let limit = if upload { self.edge.upload_limit } else { self.edge.body_limit };
+        let options = self.services.options();
+        let most = usize::try_from(options.max_upload_bytes).unwrap_or(usize::MAX).saturating_add(FORM);
+        let limit = if upload { most } else { options.body_limit };
         if content_length(&request).is_some_and(|length| length > limit as u64) {
             return error::plain(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -148,8 +144,10 @@ impl<E: Endpoint> Wrapped<E> {
 
     fn cors(&self, origin: Option<&HeaderValue>, headers: &mut poem::http::HeaderMap) {
         let Some(origin) = origin.filter(|o| o.to_str().is_ok()) else { return };
-        let any = self.edge.origins.iter().any(|o| o == "*");
-        let listed = self.edge.origins.iter().any(|o| o.as_bytes() == origin.as_bytes());
+        let options = self.services.options();
+        let cors = &options.cors;
+        let any = cors.origins.iter().any(|o| o == "*");
+        let listed = cors.origins.iter().any(|o| o.as_bytes() == origin.as_bytes());
         if !any && !listed {
             return;
         }
@@ -157,8 +155,8 @@ impl<E: Endpoint> Wrapped<E> {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
         headers.append(header::VARY, HeaderValue::from_static("Origin"));
         for (name, value) in [
-            (header::ACCESS_CONTROL_ALLOW_METHODS, &self.edge.methods),
-            (header::ACCESS_CONTROL_ALLOW_HEADERS, &self.edge.headers),
+            (header::ACCESS_CONTROL_ALLOW_METHODS, &cors.methods),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, &cors.headers),
         ] {
             if let Ok(value) = HeaderValue::from_str(value) {
                 headers.insert(name, value);

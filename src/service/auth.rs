@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +11,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
 use super::settings::Settings;
-use super::{Failure, Options};
+use super::{Failure, Live};
 use crate::domain::access::{Duty, may};
 use crate::domain::ids::{NetworkId, NodeId, SourceId, UserId};
 use crate::domain::queries::Granularity;
@@ -204,12 +203,12 @@ const UPLOAD_TOKEN_LIFE: i64 = 3600;
 #[derive(Debug, Clone)]
 pub struct Auth {
     ports: Ports,
-    options: Arc<Options>,
+    options: Live,
     settings: Settings,
 }
 
 impl Auth {
-    pub(super) fn new(ports: Ports, options: Arc<Options>, settings: Settings) -> Self {
+    pub(super) fn new(ports: Ports, options: Live, settings: Settings) -> Self {
         Self { ports, options, settings }
     }
 
@@ -346,7 +345,8 @@ impl Auth {
 
     /// The contract's body has no `redirect_uri`: resolution order of specification §5.1.
     fn redirect_uri(&self, given: Option<&str>, [referer, origin]: [Option<&str>; 2]) -> String {
-        let allowed = &self.options.redirect_urls;
+        let options = self.options.now();
+        let allowed = &options.redirect_urls;
         if let Some(given) = given.filter(|uri| allowed.iter().any(|a| a == uri)) {
             return given.to_owned();
         }

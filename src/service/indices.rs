@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::auth::Inside;
 use super::views::Views;
-use super::{Failure, Options};
+use super::{Failure, Live};
 use crate::broker::Notice;
 use crate::domain::filter::Filter;
 use crate::domain::ids::SourceId;
@@ -26,7 +26,7 @@ pub(super) const MOST_PARTS: usize = 8;
 #[derive(Debug, Clone)]
 pub struct Indices {
     ports: Ports,
-    options: Arc<Options>,
+    options: Live,
     views: Views,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum Subjects {
 }
 
 impl Indices {
-    pub(super) fn new(ports: Ports, options: Arc<Options>, views: Views) -> Self {
+    pub(super) fn new(ports: Ports, options: Live, views: Views) -> Self {
         Self { ports, options, views }
     }
 
@@ -156,7 +156,7 @@ impl Indices {
         let (_, view) = self.views.current(source).await?;
         let Some(stored) = self.ports.store.sources().get(source.as_str()).await? else { return Ok(()) };
         let rules = IndexRules {
-            minimum_value_count: self.options.minimum_value_count,
+            minimum_value_count: self.options.now().minimum_value_count,
             identifying: stored.identifying.clone(),
             attribute_names: stored.attribute_names.clone(),
             value_names: stored.value_names.clone(),

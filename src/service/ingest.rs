@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::auth::{As, DataAdmin, Inside};
 use super::commit::{Committer, Mode};
-use super::{Failure, Options};
+use super::{Failure, Live};
 use crate::broker::{Job, JobState, NewJob, Queue};
 use crate::domain::filter::Filter;
 use crate::domain::ids::{DataFileId, JobId, PipelineId, SourceId};
@@ -28,7 +28,7 @@ const MOST_FILES: usize = 100_000;
 #[derive(Debug, Clone)]
 pub struct Ingest {
     ports: Ports,
-    options: Arc<Options>,
+    options: Live,
     committer: Committer,
 }
 
@@ -57,7 +57,7 @@ pub struct Request {
 }
 
 impl Ingest {
-    pub(super) fn new(ports: Ports, options: Arc<Options>, committer: Committer) -> Self {
+    pub(super) fn new(ports: Ports, options: Live, committer: Committer) -> Self {
         Self { ports, options, committer }
     }
 
@@ -364,7 +364,7 @@ impl Ingest {
 
     /// Deletes raw bytes and staged rows of files that failed longer ago than they are kept; answers how many files.
     pub async fn expire_raw(&self, _: &Inside) -> Result<usize, Failure> {
-        let before = self.ports.clock.now() - self.options.raw_retention;
+        let before = self.ports.clock.now() - self.options.now().raw_retention;
         let failed = Filter::equals("state", "failed");
         let (mut expired, mut blobs) = (0, Vec::new());
         for file in self.ports.store.datafiles().find(&failed).await? {

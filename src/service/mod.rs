@@ -25,6 +25,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 pub use crate::broker::{JobState, Notice};
 use crate::ports::Ports;
 pub use error::Failure;
@@ -53,6 +55,21 @@ pub struct Options {
     pub development: bool,
     /// Open event streams one caller may hold.
     pub event_streams: usize,
+    /// Largest body of a request that is no upload, in bytes.
+    pub body_limit: usize,
+    /// What pages of other origins may do.
+    pub cors: Cors,
+}
+
+/// Cross-origin permissions, as the headers say them.
+#[derive(Debug, Clone, Default)]
+pub struct Cors {
+    /// Allowed origins; `*` allows all.
+    pub origins: Vec<String>,
+    /// Allowed methods, comma-separated.
+    pub methods: String,
+    /// Allowed request headers, comma-separated.
+    pub headers: String,
 }
 
 impl Default for Options {
@@ -71,7 +88,25 @@ impl Default for Options {
             redirect_urls: Vec::new(),
             development: false,
             event_streams: 5,
+            body_limit: 2 << 20,
+            cors: Cors::default(),
         }
+    }
+}
+
+/// The settings in force, replaced as a whole when the configuration is read again; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Live(Arc<ArcSwap<Options>>);
+
+impl Live {
+    /// Starts with these.
+    pub fn new(options: Options) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(options)))
+    }
+
+    /// The settings at this moment.
+    pub fn now(&self) -> Arc<Options> {
+        self.0.load_full()
     }
 }
 
@@ -92,13 +127,13 @@ pub struct Services {
     pub uploads: uploads::Uploads,
     pub users: users::Users,
     ports: Ports,
-    options: Arc<Options>,
+    options: Live,
 }
 
 impl Services {
     /// Lays the use cases over open ports.
     pub fn new(ports: Ports, options: Options) -> Self {
-        let options = Arc::new(options);
+        let options = Live::new(options);
         let views = views::Views::new(ports.clone());
         let settings = settings::Settings::new(ports.clone());
         let indices = indices::Indices::new(ports.clone(), options.clone(), views.clone());
@@ -123,8 +158,14 @@ impl Services {
     }
 
     /// Deployment settings, for the edges' own pages.
-    pub fn options(&self) -> &Options {
-        &self.options
+    pub fn options(&self) -> Arc<Options> {
+        self.options.now()
+    }
+
+    /// Puts other settings in force, in every use case and at every edge of this process.
+    pub fn reload(&self, options: Options) {
+        self.options.0.store(Arc::new(options));
+        self.settings.forget();
     }
 
     /// Checks every outside system; the name of each with its complaint, if any.

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, Semaphore};
 
 use super::auth::{Acting, Asker, Auth, Inside};
 use super::views::Views;
-use super::{Failure, Options};
+use super::{Failure, Live};
 use crate::broker::{NewJob, Notice, Queue};
 use crate::domain::filter::{Condition, Filter};
 use crate::domain::ids::{NodeId, QueryId, UserId};
@@ -33,7 +33,7 @@ const MOST_BODY: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub struct Queries {
     ports: Ports,
-    options: Arc<Options>,
+    options: Live,
     views: Views,
     /// Bounds the sources evaluated at the same time to the machine's cores.
     cores: Arc<Semaphore>,
@@ -81,7 +81,7 @@ pub(super) struct StoredResponse {
 }
 
 impl Queries {
-    pub(super) fn new(ports: Ports, options: Arc<Options>, views: Views) -> Self {
+    pub(super) fn new(ports: Ports, options: Live, views: Views) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self { ports, options, views, cores: Arc::new(Semaphore::new(cores)), spending: Arc::default() }
     }
@@ -112,7 +112,8 @@ impl Queries {
         let now = self.ports.clock.now();
         let query_id = QueryId::from_uuid(self.ports.random.uuid());
         let acting = auth.acting(asker, network.network_id.clone(), network.instance_id.clone());
-        let limit = TimeDelta::from_std(self.options.source_limit * 2).unwrap_or(TimeDelta::seconds(120));
+        let limit =
+            TimeDelta::from_std(self.options.now().source_limit * 2).unwrap_or(TimeDelta::seconds(120));
         let query = StoredQuery {
             query_id: query_id.clone(),
             kind: "record".into(),
@@ -197,7 +198,7 @@ impl Queries {
 
     /// Removes queries and answers that were kept long enough; answers how many queries.
     pub async fn expire(&self, _: &Inside) -> Result<u64, Failure> {
-        let kept = TimeDelta::from_std(self.options.query_retention).unwrap_or(TimeDelta::days(30));
+        let kept = TimeDelta::from_std(self.options.now().query_retention).unwrap_or(TimeDelta::days(30));
         let before = serde_json::to_value(self.ports.clock.now() - kept).map_err(Failure::internal)?;
         let old = Filter::all().and(Condition::Below("createdAt", before));
         self.responses().delete_where(&old).await?;

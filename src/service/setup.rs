@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Failure, Options};
+use super::{Failure, Live};
 use crate::domain::filter::Filter;
 use crate::domain::ids::{NetworkId, NodeId, UserId};
 use crate::domain::networks::{Network, Node};
@@ -26,12 +26,12 @@ const SCHEMA_VERSION: u32 = 1;
 #[derive(Debug, Clone)]
 pub struct Setup {
     ports: Ports,
-    options: Arc<Options>,
+    options: Live,
     ready: Arc<AtomicBool>,
 }
 
 impl Setup {
-    pub(super) fn new(ports: Ports, options: Arc<Options>) -> Self {
+    pub(super) fn new(ports: Ports, options: Live) -> Self {
         Self { ports, options, ready: Arc::new(AtomicBool::new(false)) }
     }
 
@@ -54,7 +54,7 @@ impl Setup {
         // The installation's own secret is made on first use.
         self.ports.secrets.derived(Purpose::UploadToken).await?;
         let mut defaults = SystemConfig::default();
-        defaults.instance_settings.url.clone_from(&self.options.public_url);
+        defaults.instance_settings.url.clone_from(&self.options.now().public_url);
         let defaults = serde_json::to_value(defaults).map_err(Failure::internal)?;
         for (section, id) in SECTIONS {
             let mut document = defaults.get(section).cloned().unwrap_or_default();
@@ -87,7 +87,7 @@ impl Setup {
             node_id: node_id.clone(),
             network_id: network_id.clone(),
             node_name: "This installation".into(),
-            node_url: self.options.public_url.clone(),
+            node_url: self.options.now().public_url.clone(),
             node_description: String::new(),
             client_id: self.ports.identity.info().client_id,
             public_key: None,

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,7 +9,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 
 use super::auth::{Inside, Uploader};
-use super::{Failure, Options};
+use super::{Failure, Live};
 use crate::domain::filter::{Condition, Filter};
 use crate::domain::ids::{DataFileId, SourceId};
 use crate::domain::sources::{DataFile, FileState, Progress};
@@ -55,11 +54,11 @@ struct Upload {
 #[derive(Debug, Clone)]
 pub struct Uploads {
     ports: Ports,
-    options: Arc<Options>,
+    options: Live,
 }
 
 impl Uploads {
-    pub(super) fn new(ports: Ports, options: Arc<Options>) -> Self {
+    pub(super) fn new(ports: Ports, options: Live) -> Self {
         Self { ports, options }
     }
 
@@ -74,7 +73,7 @@ impl Uploads {
 
     /// The largest file accepted, in bytes.
     pub fn limit(&self) -> u64 {
-        self.options.max_upload_bytes
+        self.options.now().max_upload_bytes
     }
 
     /// Whether a chunk is here already.
@@ -114,11 +113,11 @@ impl Uploads {
             return Ok(upload.data_file_id);
         }
         let total: u64 = upload.chunks.values().map(|(_, bytes)| bytes).sum();
-        if total > self.options.max_upload_bytes {
+        if total > self.options.now().max_upload_bytes {
             self.abandon(&upload).await?;
             return Err(Failure::TooLarge(format!(
                 "the file is larger than the {} bytes this installation accepts (Data.MaxUploadBytes)",
-                self.options.max_upload_bytes
+                self.options.now().max_upload_bytes
             )));
         }
         let complete = upload.chunks.len() == upload.total as usize;
@@ -153,10 +152,10 @@ impl Uploads {
         if !named || chunk.filename.chars().any(char::is_control) {
             return Err(Failure::Invalid("the file name must have 1 to 255 printable characters".into()));
         }
-        if chunk.total_size.is_some_and(|size| size > self.options.max_upload_bytes) {
+        if chunk.total_size.is_some_and(|size| size > self.options.now().max_upload_bytes) {
             return Err(Failure::TooLarge(format!(
                 "the file is larger than the {} bytes this installation accepts (Data.MaxUploadBytes)",
-                self.options.max_upload_bytes
+                self.options.now().max_upload_bytes
             )));
         }
         self.accepts(&chunk.filename)
@@ -169,7 +168,8 @@ impl Uploads {
                 "{filename}: this kind of file is not read; send csv, tsv, xls, xlsx, json, vcf, or one of them inside .gz, .zip, .tar.gz or .tar.xz"
             )));
         }
-        let Some(admitted) = &self.options.formats else { return Ok(()) };
+        let options = self.options.now();
+        let Some(admitted) = &options.formats else { return Ok(()) };
         let extension = ingest::extension_of(filename);
         let implied =
             |listed: &str| matches!((listed, extension.as_str()), ("csv", "tsv") | ("vcf", "vcf.gz"));
@@ -344,7 +344,7 @@ impl Uploads {
         let bytes = tokio::fs::copy(&path, &copy)
             .await
             .map_err(|e| Failure::Invalid(format!("{}: {e}", path.display())))?;
-        if bytes > self.options.max_upload_bytes {
+        if bytes > self.options.now().max_upload_bytes {
             tokio::fs::remove_file(&copy).await.map_err(Failure::internal)?;
             return Err(Failure::TooLarge(format!("{filename} is larger than Data.MaxUploadBytes")));
         }

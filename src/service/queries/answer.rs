@@ -32,14 +32,14 @@ impl Queries {
             // Details are stored encrypted for their reader; without a key there are none (§8.8).
             let level = if has_key { level } else { level.min(Granularity::Count) };
             let work = self.answer_source(&source, permit, level, builder, acting, &mut head);
-            let outcome = tokio::time::timeout(self.options.source_limit, work).await;
+            let outcome = tokio::time::timeout(self.options.now().source_limit, work).await;
             match outcome {
                 Ok(Ok(())) => head,
                 Ok(Err(failure)) => {
                     tracing::warn!(source = %source.source_id, error = %chain(&failure), "source could not be asked");
                     failed(&source, failure.to_string())
                 }
-                Err(_) => failed(&source, format!("no answer within {} s", self.options.source_limit.as_secs())),
+                Err(_) => failed(&source, format!("no answer within {} s", self.options.now().source_limit.as_secs())),
             }
         });
         Ok(join_all(answers).await)
@@ -114,7 +114,7 @@ impl Queries {
             source_id: source.source_id.as_str(),
             data_version: manifest.data_version,
             plan: digest,
-            epsilon: self.options.epsilon,
+            epsilon: self.options.now().epsilon,
         };
         let shaped = privacy::shape(n, total, level, &permit, &noise);
         head.exist = shaped.exist;

@@ -29,7 +29,7 @@ impl Queries {
             return Ok(true);
         }
         let _turn = self.spending.lock().await;
-        let cost = self.options.range_cost;
+        let cost = self.options.now().range_cost;
         let mut enough = false;
         self.ports
             .store

@@ -49,6 +49,17 @@ impl Installation {
         new
     }
 
+    /// Replaces the configuration file; the public address is kept.
+    pub fn configure(&self, mut config: Value) {
+        config["Appliance"]["PublicURL"] = self.base().into();
+        std::fs::write(self.folder.path().join("config.json"), config.to_string()).unwrap();
+    }
+
+    /// Writes something as the configuration file that is none.
+    pub fn misconfigure(&self, text: &str) {
+        std::fs::write(self.folder.path().join("config.json"), text).unwrap();
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -215,6 +226,12 @@ impl Node {
     /// Waits until the process ended by itself.
     pub async fn ends(&mut self) -> std::process::ExitStatus {
         ended(&mut self.child).await
+    }
+
+    /// Asks the process to read its configuration again (SIGHUP).
+    pub fn hang_up(&self) {
+        let status = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
     }
 
     /// Asks the process to stop (SIGTERM) and waits until it did, in order.
