@@ -109,23 +109,38 @@ pub fn default_services() -> Vec<Service> {
     ]
 }
 
+/// Flags of a service run by its word, each with a value.
+const COMMON: [&str; 4] = ["--config", "--data", "--listen", "--set"];
+
 /// Chooses by the stem of `argv[0]`, then by the first word: `admin` or `cv3-backend-admin` is the admin service,
-/// `backend` everything, any other name the tool.
-pub fn choose(argv0: &str, first: Option<&str>, second: Option<&str>) -> Applet {
+/// `backend` everything, any other name the tool. `query` and `terms` are words of the tool, too: the service is meant
+/// when nothing but the common flags follows.
+pub fn choose(argv0: &str, words: &[&str]) -> Applet {
     let file = std::path::Path::new(argv0).file_name().and_then(|n| n.to_str()).unwrap_or_default();
     let stem = file.strip_suffix(".exe").unwrap_or(file);
     if let Some(service) = by_suffix(stem) {
         return Applet::One(service);
     }
-    match first {
+    match words.split_first() {
         None if stem == "backend" => Applet::All,
-        Some(word) if !word.starts_with('-') => match Service::parse(word) {
-            // `terms build` is the tool; `terms`, alone or with flags, is the service.
-            Some(service) if second.is_none_or(|word| word.starts_with('-')) => Applet::One(service),
+        Some((word, rest)) => match Service::parse(word) {
+            Some(service) if only_common(rest) => Applet::One(service),
             _ => Applet::Tool,
         },
-        _ => Applet::Tool,
+        None => Applet::Tool,
     }
+}
+
+/// Whether the words are common flags with their values and nothing else.
+fn only_common(words: &[&str]) -> bool {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let (flag, value) = word.split_once('=').map_or((*word, None), |(flag, value)| (flag, Some(value)));
+        if !COMMON.contains(&flag) || (value.is_none() && words.next().is_none()) {
+            return false;
+        }
+    }
+    true
 }
 
 /// The service whose name ends the word after a non-alphanumeric character (or is the word); the longest wins.
@@ -162,13 +177,21 @@ mod tests {
         #[case] first: Option<&str>,
         #[case] expected: Applet,
     ) {
-        assert_eq!(choose(argv0, first, None), expected);
+        assert_eq!(choose(argv0, first.as_slice()), expected);
     }
 
-    #[test]
-    fn a_word_behind_a_service_s_name_means_the_tool() {
-        assert_eq!(choose("cv3-backend", Some("terms"), Some("build")), Applet::Tool);
-        assert_eq!(choose("cv3-backend", Some("admin"), Some("--data")), Applet::One(Service::Admin));
+    #[rstest::rstest]
+    #[case(&["terms", "build", "--out", "x"], Applet::Tool)]
+    #[case(&["terms", "--data", "d"], Applet::One(Service::Terms))]
+    #[case(&["query", "--hpo", "HP:0001250"], Applet::Tool)]
+    #[case(&["query", "question.json", "--user", "ada"], Applet::Tool)]
+    #[case(&["query", "--set=Appliance.ServicePorts=false", "--config", "c"], Applet::One(Service::Query))]
+    #[case(&["query", "--help"], Applet::Tool)]
+    fn a_word_that_is_both_means_the_service_only_with_common_flags(
+        #[case] words: &[&str],
+        #[case] expected: Applet,
+    ) {
+        assert_eq!(choose("cv3-backend", words), expected);
     }
 
     #[test]

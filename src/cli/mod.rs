@@ -143,7 +143,8 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     let _already = rustls::crypto::ring::default_provider().install_default();
     let words: Vec<String> = args.iter().map(|a| a.to_string_lossy().into_owned()).collect();
     let called = words.first().map_or("", String::as_str);
-    let chosen = applet::choose(called, words.get(1).map(String::as_str), words.get(2).map(String::as_str));
+    let rest: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+    let chosen = applet::choose(called, &rest);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -1,10 +1,9 @@
 //! The real binary, started as an operator starts it and spoken to over HTTP only.
 //!
 //! Lives here: one file per promise (`api`: every endpoint, role, level and refusal; `phenopackets`: every answer
-//! against a naive scan; `kill`: nothing acknowledged is lost; `processes`: services apart; `reload`: the configuration read
-//! again; `signin`: accounts and
-//! tokens; `tables`: sheets and variants against a count of the files; `bad_input`: what refused input is told) and
-//! what they share (`support`).
+//! against a naive scan; `kill`: nothing acknowledged is lost; `processes`: services apart; `reload`: the configuration
+//! read again; `signin`: accounts and tokens; `tables`: sheets and variants against a count of the files; `bad_input`:
+//! what refused input is told; `tools`: what the README tells a data manager to type) and what they share (`support`).
 //! Does not: rules of one module (tested beside it) and ports in process (`tests/store`, `tests/broker` …).
 //! To add a test: a file with its name here, `Installation::new()` and `serve()` from `support`.
 //!
@@ -29,3 +28,4 @@ mod reload;
 mod signin;
 mod support;
 mod tables;
+mod tools;
