@@ -1,7 +1,7 @@
 //! The record query engine: which subjects of a source satisfy a builder, and how much of that may be said.
 //!
 //! Lives here: what of a subject is searchable (`keys.rs`), the immutable index file (`part/`), all parts of
-//! one version as a whole (`view.rs`) and what is published about it (`index.rs`), a builder made concrete for
+//! one version as a whole (`view.rs`), several parts made one (`merge.rs`) and what is published about it (`index.rs`), a builder made concrete for
 //! one view (`plan.rs`, `expand.rs`), its execution (`execute.rs`, `threshold.rs`, `words.rs`), and the shapes
 //! of answers (`privacy.rs`). Does not live here: where parts are kept, who may ask, remote sources, waiting.
 //! To add a filter: its form in `domain/queries.rs`, its keys or column in `keys.rs`, its predicate in
@@ -11,6 +11,7 @@ pub mod execute;
 mod expand;
 pub mod index;
 pub mod keys;
+mod merge;
 pub mod part;
 pub mod plan;
 pub mod privacy;
@@ -20,6 +21,7 @@ mod words;
 
 pub use execute::{Hits, execute};
 pub use index::{IndexRules, Indices, Withheld};
+pub use merge::merge;
 pub use part::{Part, PartBuilder, PartError, PartStats};
 pub use plan::{Plan, Scope};
 pub use view::SourceView;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::index::{self, IndexRules, Indices};
 use super::keys::{Column, Field, Key};
 use super::part::{ColumnReader, Part};
-use super::words::{CHUNK, WORDS, Words, and, count, full};
+use super::words::{CHUNK, WORDS, Words, and, bits, count, full};
 use crate::domain::sources::{Capability, SubjectCapability};
 
 /// One part with what of it is still visible.
@@ -27,6 +27,17 @@ impl Visible {
                 None => words.fill(0),
             },
         }
+    }
+
+    /// The visible subjects, ascending.
+    pub(crate) fn ordinals(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.part.chunks()).flat_map(|chunk| {
+            let mut words = [0; WORDS];
+            self.live(chunk, &mut words);
+            (0..WORDS).flat_map(move |word| {
+                bits(words.get(word).copied().unwrap_or(0)).map(move |bit| chunk * CHUNK + word * 64 + bit)
+            })
+        })
     }
 
     /// Whether nothing of the part is hidden.
@@ -96,7 +107,7 @@ const FIELDS: [Field; 13] = [
 ];
 
 impl SourceView {
-    /// Takes the parts of one version, oldest first. Costs a look-up per subject of a later part in each earlier.
+    /// Takes the parts of one version, oldest first. Looks for the subjects of each part in all earlier ones.
     pub fn open(parts: Vec<Arc<Part>>) -> Self {
         let identity = parts.iter().fold(parts.len() as u64, |sum, part| {
             sum.rotate_left(7).wrapping_mul(0x9E37_79B1_85EB_CA87) ^ part.checksum()
@@ -104,14 +115,15 @@ impl SourceView {
         let mut visible = Vec::with_capacity(parts.len());
         for (index, part) in parts.iter().enumerate() {
             let mut live: Option<Vec<Words>> = None;
-            for hidden in parts.iter().skip(index + 1).flat_map(|later| later.hides()) {
-                let Some(ordinal) = part.find(&hidden) else { continue };
-                let live = live.get_or_insert_with(|| all_live(part));
-                if let Some(word) =
-                    live.get_mut(ordinal / CHUNK).and_then(|chunk| chunk.get_mut(ordinal % CHUNK / 64))
-                {
-                    *word &= !(1 << (ordinal % 64));
-                }
+            for later in parts.iter().skip(index + 1) {
+                part.find_hidden(later, |ordinal| {
+                    let live = live.get_or_insert_with(|| all_live(part));
+                    if let Some(word) =
+                        live.get_mut(ordinal / CHUNK).and_then(|chunk| chunk.get_mut(ordinal % CHUNK / 64))
+                    {
+                        *word &= !(1 << (ordinal % 64));
+                    }
+                });
             }
             let count = match &live {
                 None => part.subjects() as u64,

@@ -22,6 +22,7 @@ mod filters;
 mod generate;
 #[cfg(test)]
 mod indices;
+mod merging;
 #[cfg(test)]
 mod oracle;
 #[cfg(test)]

@@ -7,22 +7,68 @@ use super::PartError;
 const UUIDS: u8 = 1;
 const TEXTS: u8 = 2;
 
-/// Collects ids that must arrive in strictly ascending byte order.
+/// Collects ids in the order they arrive.
 #[derive(Debug, Default)]
-pub(super) struct IdWriter {
-    uuids: Vec<u8>,
+pub(crate) struct IdWriter {
+    uuids: Vec<[u8; 16]>,
     /// Empty while every id is a UUID.
     ends: Vec<u32>,
     texts: Vec<u8>,
-    last: Option<String>,
+    /// Something arrived that is not after what came before it.
+    unsorted: bool,
     count: u32,
+}
+
+/// From places of arrival to places in byte order, where that differs.
+#[derive(Debug)]
+pub(crate) struct Ranking {
+    /// Places of arrival in byte order of the ids; of equal ids only the last arrival.
+    order: Vec<u32>,
+    /// Place in byte order by place of arrival; [`Ranking::GONE`] for an arrival that a later one replaced.
+    place: Vec<u32>,
+}
+
+impl Ranking {
+    const GONE: u32 = u32::MAX;
+
+    fn new(order: Vec<u32>, arrivals: u32) -> Self {
+        let mut place = vec![Self::GONE; arrivals as usize];
+        for (at, arrival) in (0u32..).zip(&order) {
+            if let Some(place) = place.get_mut(*arrival as usize) {
+                *place = at;
+            }
+        }
+        Self { order, place }
+    }
+
+    /// The place in byte order of an arrival; `None` when a later one replaced it.
+    pub(super) fn place(&self, arrival: u32) -> Option<u32> {
+        self.place.get(arrival as usize).copied().filter(|place| *place != Self::GONE)
+    }
+
+    /// Whether an arrival was replaced by a later one.
+    pub(super) fn drops_some(&self) -> bool {
+        self.order.len() < self.place.len()
+    }
 }
 
 /// The bytes of a UUID spelled in lower case with hyphens: such texts sort as their bytes do.
 fn compact(id: &str) -> Option<[u8; 16]> {
-    let uuid = (id.len() == 36).then(|| uuid::Uuid::try_parse(id).ok()).flatten()?;
-    let mut buffer = uuid::Uuid::encode_buffer();
-    (uuid.hyphenated().encode_lower(&mut buffer) == id).then(|| *uuid.as_bytes())
+    let text: &[u8; 36] = id.as_bytes().try_into().ok()?;
+    let digits = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let mut bytes = [0; 16];
+    let mut rest = text.iter();
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        if matches!(index, 4 | 6 | 8 | 10) && rest.next() != Some(&b'-') {
+            return None;
+        }
+        *byte = digits(*rest.next()?)? << 4 | digits(*rest.next()?)?;
+    }
+    Some(bytes)
 }
 
 fn spelled(bytes: [u8; 16]) -> String {
@@ -30,24 +76,21 @@ fn spelled(bytes: [u8; 16]) -> String {
 }
 
 impl IdWriter {
-    pub(super) fn push(&mut self, id: &str) -> Result<(), PartError> {
-        if let Some(before) = self.last.as_ref().filter(|before| before.as_bytes() >= id.as_bytes()) {
-            return Err(PartError::Unsorted { before: before.clone(), after: id.to_owned() });
-        }
+    pub(crate) fn push(&mut self, id: &str) -> Result<(), PartError> {
         self.count = self.count.checked_add(1).ok_or(PartError::TooLarge("subjects"))?;
         match compact(id).filter(|_| self.ends.is_empty()) {
-            Some(bytes) => self.uuids.extend_from_slice(&bytes),
+            Some(bytes) => {
+                self.unsorted |= self.uuids.last().is_some_and(|last| *last >= bytes);
+                self.uuids.push(bytes);
+            }
             None => {
-                let uuids = std::mem::take(&mut self.uuids);
-                for bytes in uuids.as_chunks::<16>().0 {
-                    self.text(&spelled(*bytes))?;
+                for bytes in std::mem::take(&mut self.uuids) {
+                    self.text(&spelled(bytes))?;
                 }
+                self.unsorted |= self.last_text().is_some_and(|last| last >= id.as_bytes());
                 self.text(id)?;
             }
         }
-        let last = self.last.get_or_insert_default();
-        last.clear();
-        last.push_str(id);
         Ok(())
     }
 
@@ -57,20 +100,79 @@ impl IdWriter {
         Ok(())
     }
 
-    pub(super) fn count(&self) -> u32 {
+    fn last_text(&self) -> Option<&[u8]> {
+        self.stored_text(self.ends.len().checked_sub(1)?)
+    }
+
+    fn stored_text(&self, index: usize) -> Option<&[u8]> {
+        let start = index.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.texts.get(start as usize..*self.ends.get(index)? as usize)
+    }
+
+    /// How many arrived.
+    pub(crate) fn count(&self) -> u32 {
         self.count
     }
 
-    /// Hands the table over in pieces.
-    pub(super) fn finish(self, mut out: impl FnMut(&[u8]) -> Result<(), PartError>) -> Result<(), PartError> {
+    /// How they must be reordered; `None` when they arrived in strictly ascending byte order.
+    pub(super) fn ranking(&self) -> Option<Ranking> {
+        if !self.unsorted {
+            return None;
+        }
+        let order = if self.ends.is_empty() {
+            let uuids = self.uuids.iter().map(|bytes| u128::from_be_bytes(*bytes));
+            sorted(uuids.zip(0u32..).collect())
+        } else {
+            let texts = (0..self.ends.len()).map(|index| self.stored_text(index).unwrap_or_default());
+            sorted(texts.zip(0u32..).collect())
+        };
+        Some(Ranking::new(order, self.count))
+    }
+
+    /// Hands the table over in pieces, in byte order; answers how many ids it has.
+    pub(super) fn finish(
+        self,
+        ranking: Option<&Ranking>,
+        mut out: impl FnMut(&[u8]) -> Result<(), PartError>,
+    ) -> Result<u32, PartError> {
+        let places: Box<dyn Iterator<Item = u32>> = match ranking {
+            Some(ranking) => Box::new(ranking.order.iter().copied()),
+            None => Box::new(0..self.count),
+        };
         if self.ends.is_empty() {
             out(&[UUIDS])?;
-            return out(&self.uuids);
+            let uuids = places.filter_map(|place| self.uuids.get(place as usize));
+            let mut written = 0;
+            for uuid in uuids {
+                out(uuid)?;
+                written += 1;
+            }
+            return Ok(written);
         }
         out(&[TEXTS])?;
-        self.ends.iter().try_for_each(|end| out(&end.to_le_bytes()))?;
-        out(&self.texts)
+        let (mut end, mut texts) = (0, Vec::with_capacity(self.texts.len()));
+        let mut written = 0;
+        for text in places.filter_map(|place| self.stored_text(place as usize)) {
+            texts.extend_from_slice(text);
+            end += text.len() as u32;
+            out(&end.to_le_bytes())?;
+            written += 1;
+        }
+        out(&texts)?;
+        Ok(written)
     }
+}
+
+/// Arrivals by id; of equal ids the last.
+fn sorted<T: Ord + Copy>(mut arrivals: Vec<(T, u32)>) -> Vec<u32> {
+    arrivals.sort_unstable();
+    let last = |at: usize, id: T| arrivals.get(at + 1).is_none_or(|(next, _)| *next != id);
+    arrivals
+        .iter()
+        .enumerate()
+        .filter(|(at, (id, _))| last(*at, *id))
+        .map(|(_, (_, arrival))| *arrival)
+        .collect()
 }
 
 /// A table in a mapped part.
@@ -138,6 +240,34 @@ impl<'a> Ids<'a> {
         }
     }
 
+    /// Calls `see` with the place of every id that another table has too: by a look-up each where the other is
+    /// small, else by walking both.
+    pub(super) fn shared(&self, other: &Self, see: &mut impl FnMut(usize)) {
+        let look_up = self.len().checked_ilog2().map_or(1, |log| log as usize + 1);
+        if other.len().saturating_mul(look_up) < self.len() {
+            let ids = (0..other.len()).filter_map(|index| other.get(index));
+            ids.filter_map(|id| self.find(&id)).for_each(see);
+            return;
+        }
+        let (mut mine, mut theirs) = (0, 0);
+        while let Some(order) = self.order(mine, other, theirs) {
+            if order == Ordering::Equal {
+                see(mine);
+            }
+            mine += usize::from(order != Ordering::Greater);
+            theirs += usize::from(order != Ordering::Less);
+        }
+    }
+
+    /// How an id of this table stands to one of another; `None` beyond the end of either.
+    fn order(&self, index: usize, other: &Self, theirs: usize) -> Option<Ordering> {
+        Some(match (self, other) {
+            (Self::Uuids(mine), Self::Uuids(uuids)) => mine.get(index)?.cmp(uuids.get(theirs)?),
+            (Self::Texts { .. }, Self::Texts { .. }) => self.text(index)?.cmp(other.text(theirs)?),
+            _ => self.get(index)?.cmp(&other.get(theirs)?),
+        })
+    }
+
     /// The place of an id.
     pub(super) fn find(&self, id: &str) -> Option<usize> {
         let bytes = compact(id);
@@ -164,9 +294,10 @@ mod tests {
     fn table(ids: &[&str]) -> Vec<u8> {
         let mut writer = IdWriter::default();
         ids.iter().for_each(|id| writer.push(id).unwrap());
+        let ranking = writer.ranking();
         let mut bytes = Vec::new();
         writer
-            .finish(|piece| {
+            .finish(ranking.as_ref(), |piece| {
                 bytes.extend_from_slice(piece);
                 Ok(())
             })
@@ -200,11 +331,21 @@ mod tests {
         assert_eq!(table(&[A, B]).len(), 1 + 2 * 16);
     }
 
-    #[test]
-    fn ids_out_of_order_or_twice_are_refused() {
+    #[rstest::rstest]
+    #[case::uuids(&[B, A, B, A, B])]
+    #[case::texts(&["b", "a", "b", "", "a"])]
+    fn ids_in_any_order_are_sorted_and_the_last_of_equals_is_kept(#[case] ids: &[&str]) {
         let mut writer = IdWriter::default();
-        writer.push("b").unwrap();
-        assert!(matches!(writer.push("b"), Err(PartError::Unsorted { .. })));
-        assert!(matches!(writer.push("a"), Err(PartError::Unsorted { .. })));
+        ids.iter().for_each(|id| writer.push(id).unwrap());
+        let ranking = writer.ranking().unwrap();
+        let mut kept: Vec<&str> = ids.to_vec();
+        kept.sort_unstable();
+        kept.dedup();
+        for (arrival, id) in ids.iter().enumerate() {
+            let last = !ids[arrival + 1..].contains(id);
+            let place = last.then(|| kept.iter().position(|other| other == id).unwrap() as u32);
+            assert_eq!(ranking.place(arrival as u32), place);
+        }
+        assert_eq!(table(ids), table(&kept));
     }
 }

@@ -1,8 +1,8 @@
 //! The index part: one immutable file that answers every predicate for a run of subjects.
 //!
 //! Lives here: the format, writing it ([`PartBuilder`]) and reading it mapped ([`Part`]). Does not live here: which
-//! parts make a version (`view.rs`) and where they are kept (blobs). To change the format: raise `VERSION`;
-//! a part is a cache, so an unknown version is rebuilt, never converted.
+//! parts make a version (`view.rs`), making several one (`merge.rs`) and where they are kept (blobs). To change the
+//! format: raise `VERSION`; a part is a cache, so an unknown version is rebuilt, never converted.
 //!
 //! Layout, little endian: magic and version; subject ids; tombstones; postings; column data; key table and names;
 //! column table and names; release; footer (places and counts of the sections, length of the file, XXH64 of all
@@ -10,6 +10,7 @@
 
 mod checksum;
 mod column;
+mod file;
 mod ids;
 mod posting;
 mod read;
@@ -18,9 +19,12 @@ mod write;
 use thiserror::Error;
 
 pub(crate) use column::{Codes, ColumnReader, Selected};
+pub use file::PartStats;
+pub(crate) use file::{PartFile, Values};
+pub(crate) use ids::IdWriter;
 pub(crate) use posting::Posting;
 pub use read::Part;
-pub use write::{PartBuilder, PartStats};
+pub use write::PartBuilder;
 
 const MAGIC: [u8; 8] = *b"CV3PART\n";
 const VERSION: u32 = 1;
@@ -41,9 +45,6 @@ pub enum PartError {
     /// The file is not what was written; rebuild it.
     #[error("the index part is damaged or of another version ({0}); it must be rebuilt")]
     Corrupt(&'static str),
-    /// Subjects or tombstones did not arrive in strictly ascending byte order of their ids.
-    #[error("subject ids must come in ascending byte order, each once; {after:?} came after {before:?}")]
-    Unsorted { before: String, after: String },
     /// A section outgrew its offsets.
     #[error("{0} of one index part exceed 4 GiB or 4 billion; split the part")]
     TooLarge(&'static str),

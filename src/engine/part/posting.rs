@@ -7,7 +7,7 @@
 //! are set, so parts grow by a few bytes per subject and answers come several times sooner.
 //! A container is applied straight from the mapped file to a chunk in the cache; nothing is unpacked on the heap.
 
-use super::super::words::{CHUNK, Words};
+use super::super::words::{CHUNK, Words, bits};
 
 /// From this cardinality on a container holds bits.
 const DENSE: usize = 1_024;
@@ -107,6 +107,24 @@ impl<'a> Posting<'a> {
         }
     }
 
+    /// Calls `see` with every ordinal, ascending.
+    pub(crate) fn each(&self, mut see: impl FnMut(u32)) {
+        let mut walk = *self;
+        while let Some((container, rest)) = walk.peek() {
+            let first = (container.number * SPAN) as u32;
+            if container.cardinality >= DENSE {
+                let (words, _) = container.body.as_chunks::<8>();
+                for (word, at) in words.iter().zip((first..).step_by(64)) {
+                    bits(u64::from_le_bytes(*word)).for_each(|bit| see(at + bit as u32));
+                }
+            } else {
+                let (positions, _) = container.body.as_chunks::<2>();
+                positions.iter().for_each(|position| see(first + u32::from(u16::from_le_bytes(*position))));
+            }
+            walk.left = rest;
+        }
+    }
+
     /// Whether the bytes are containers in ascending order of a part with `subjects` subjects, to the last byte.
     pub(super) fn is_sound(&self, subjects: usize, cardinality: u64) -> bool {
         let mut walk = *self;
@@ -149,5 +167,8 @@ mod tests {
             read.extend(positions(&words).map(|position| (chunk * CHUNK + position) as u32));
         }
         assert_eq!(read, ordinals);
+        let mut each = Vec::new();
+        Posting::new(&bytes).each(|ordinal| each.push(ordinal));
+        assert_eq!(each, ordinals);
     }
 }

@@ -262,11 +262,17 @@ impl Part {
         self.ids()?.find(subject_id)
     }
 
-    /// Ids whose subjects in older parts are hidden: those of the part and its tombstones.
-    pub(crate) fn hides(&self) -> impl Iterator<Item = String> + '_ {
-        let all = |ids: Option<Ids<'_>>| ids.map_or(0, |ids| ids.len());
-        let own = (0..all(self.ids())).filter_map(|index| self.ids()?.get(index));
-        own.chain((0..all(self.buried())).filter_map(|index| self.buried()?.get(index)))
+    /// The ids of subjects of older parts that the part removes.
+    pub(crate) fn tombstones(&self) -> impl Iterator<Item = String> + '_ {
+        (0..self.tombstones).filter_map(|index| self.buried()?.get(index))
+    }
+
+    /// Calls `see` with the ordinals of subjects that a later part hides: by its own of the same id or a tombstone.
+    pub(crate) fn find_hidden(&self, later: &Self, mut see: impl FnMut(usize)) {
+        let Some(own) = self.ids() else { return };
+        for other in [later.ids(), later.buried()].into_iter().flatten() {
+            own.shared(&other, &mut see);
+        }
     }
 
     /// Chunks of the part.
@@ -327,12 +333,17 @@ impl Part {
         self.column_entry(found.ok()?).and_then(|entry| self.column_reader(&entry))
     }
 
-    /// Every free attribute with its column, in byte order of its name.
-    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, ColumnReader<'_>)> {
+    /// Every column with its name as parts spell it, in byte order of that.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = (&[u8], ColumnReader<'_>)> {
         (0..self.table(6).len() / COLUMN_ENTRY).filter_map(|index| {
             let entry = self.column_entry(index)?;
-            Some((Column::decode_eav(self.column_name(&entry)?)?, self.column_reader(&entry)?))
+            Some((self.column_name(&entry)?, self.column_reader(&entry)?))
         })
+    }
+
+    /// Every free attribute with its column, in byte order of its name.
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = (&str, ColumnReader<'_>)> {
+        self.columns().filter_map(|(name, column)| Some((Column::decode_eav(name)?, column)))
     }
 }
 

@@ -1,43 +1,36 @@
-//! Writing a part: subjects stream in, ascending by id; the file streams out.
+//! Building a part from subjects, which may come in any order and repeatedly.
 
 use std::collections::HashMap;
 use std::io::Write;
 
-use super::checksum::Checksum;
-use super::ids::IdWriter;
-use super::{COLUMN_ENTRY, HEAD, KEY_ENTRY, MAGIC, PartError, SECTIONS, VERSION, column, posting};
+use foldhash::fast::RandomState;
+
+use super::PartError;
+use super::file::{PartFile, PartStats, Values};
+use super::ids::{IdWriter, Ranking};
 use crate::domain::subjects::Subject;
 use crate::engine::keys::{self, Cell};
 
-/// Builds one part in memory of about the part's own size.
+/// Builds one part in memory of about twice the part's own size.
 #[derive(Debug)]
 pub struct PartBuilder {
     release: String,
     ids: IdWriter,
     tombstones: IdWriter,
-    keys: HashMap<Box<[u8]>, Vec<u32>>,
-    columns: HashMap<Box<[u8]>, ColumnBuilder>,
-}
-
-/// What was written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PartStats {
-    pub subjects: u64,
-    pub tombstones: u64,
-    pub keys: u64,
-    pub columns: u64,
-    pub bytes: u64,
+    /// Subjects in order of arrival by key.
+    keys: HashMap<Box<[u8]>, Vec<u32>, RandomState>,
+    columns: HashMap<Box<[u8]>, ColumnBuilder, RandomState>,
 }
 
 #[derive(Debug, Default)]
 struct ColumnBuilder {
-    numbers: HashMap<u64, u32>,
+    numbers: HashMap<u64, u32, RandomState>,
     bools: [Option<u32>; 2],
-    texts: HashMap<Box<str>, u32>,
+    texts: HashMap<Box<str>, u32, RandomState>,
     /// Codes by first appearance, from 1.
     codes: Vec<u32>,
-    /// Ordinals of the codes; empty as long as entry i belongs to subject i.
-    ordinals: Vec<u32>,
+    /// Arrivals of the codes; empty as long as entry i belongs to arrival i.
+    arrivals: Vec<u32>,
     values: u32,
     repeated: bool,
 }
@@ -61,139 +54,91 @@ impl ColumnBuilder {
         code
     }
 
-    fn push(&mut self, ordinal: u32, code: u32) {
-        if self.ordinals.is_empty() && self.codes.len() != ordinal as usize {
-            self.ordinals = (0..self.codes.len() as u32).collect();
-            self.ordinals.push(ordinal);
-        } else if !self.ordinals.is_empty() {
-            self.ordinals.push(ordinal);
+    fn push(&mut self, arrival: u32, code: u32) {
+        if self.arrivals.is_empty() && self.codes.len() != arrival as usize {
+            self.arrivals = (0..self.codes.len() as u32).collect();
+            self.arrivals.push(arrival);
+        } else if !self.arrivals.is_empty() {
+            self.arrivals.push(arrival);
         }
         self.codes.push(code);
     }
 
     /// Takes the values one subject has, repeats removed.
-    fn add(&mut self, ordinal: u32, cells: &mut dyn Iterator<Item = Cell<'_>>) {
+    fn add(&mut self, arrival: u32, cells: &mut dyn Iterator<Item = Cell<'_>>) {
         let Some(first) = cells.next().map(|cell| self.code(cell)) else { return };
-        let mut more: Vec<u32> = cells.map(|cell| self.code(cell)).collect();
-        if more.is_empty() {
-            return self.push(ordinal, first);
-        }
-        more.push(first);
-        more.sort_unstable();
-        more.dedup();
-        self.repeated |= more.len() > 1;
-        more.into_iter().for_each(|code| self.push(ordinal, code));
+        let Some(second) = cells.next().map(|cell| self.code(cell)) else {
+            return self.push(arrival, first);
+        };
+        let mut all = vec![first, second];
+        all.extend(cells.map(|cell| self.code(cell)));
+        all.sort_unstable();
+        all.dedup();
+        self.repeated |= all.len() > 1;
+        all.into_iter().for_each(|code| self.push(arrival, code));
     }
 
-    fn write(self, subjects: u32, out: &mut Sink<impl Write>) -> Result<[u8; COLUMN_ENTRY - 8], PartError> {
-        let start = out.at;
-        let mut final_codes = vec![0u32; self.values as usize + 1];
+    /// Reorders the entries by place; values whose subjects were all replaced are no values any more.
+    fn rank(&mut self, ranking: &Ranking) {
+        let arrivals = std::mem::take(&mut self.arrivals);
+        let arrival = |index: u32| arrivals.get(index as usize).copied().unwrap_or(index);
+        let entries = (0u32..).zip(&self.codes);
+        let placed = entries.filter_map(|(index, code)| Some((ranking.place(arrival(index))?, *code)));
+        let mut placed: Vec<(u32, u32)> = placed.collect();
+        placed.sort_unstable();
+        if ranking.drops_some() {
+            let mut used = vec![false; self.values as usize + 1];
+            for (_, code) in &placed {
+                if let Some(used) = used.get_mut(*code as usize) {
+                    *used = true;
+                }
+            }
+            let used = |code: u32| used.get(code as usize).copied().unwrap_or(false);
+            self.numbers.retain(|_, code| used(*code));
+            self.texts.retain(|_, code| used(*code));
+            self.bools = self.bools.map(|code| code.filter(|code| used(*code)));
+        }
+        self.repeated = !placed.is_sorted_by(|(a, _), (b, _)| a < b);
+        (self.arrivals, self.codes) = placed.into_iter().unzip();
+    }
+
+    /// Gives values their final codes, by which they sort.
+    fn finish(self) -> Values<Box<str>> {
+        let mut finals = vec![0u32; self.values as usize + 1];
         let mut next = 0u32;
         let mut place = |given: u32| {
             next += 1;
-            if let Some(slot) = final_codes.get_mut(given as usize) {
+            if let Some(slot) = finals.get_mut(given as usize) {
                 *slot = next;
             }
         };
-        let mut numbers: Vec<(f64, u32)> =
-            self.numbers.into_iter().map(|(bits, code)| (f64::from_bits(bits), code)).collect();
-        numbers.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        for (number, code) in &numbers {
-            out.write(&number.to_le_bytes())?;
-            place(*code);
-        }
-        let mut bools = 0u8;
-        for (bit, code) in self.bools.into_iter().enumerate().filter_map(|(bit, code)| Some((bit, code?))) {
-            bools |= 1 << bit;
-            place(code);
-        }
+        let numbers = self.numbers.into_iter().map(|(bits, code)| (f64::from_bits(bits), code));
+        let mut numbers: Vec<(f64, u32)> = numbers.collect();
+        numbers.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
+        numbers.iter().for_each(|(_, code)| place(*code));
+        self.bools.iter().flatten().for_each(|code| place(*code));
         let mut texts: Vec<(Box<str>, u32)> = self.texts.into_iter().collect();
         texts.sort_unstable();
-        let mut end = 0u32;
-        for (text, code) in &texts {
-            let length = u32::try_from(text.len()).ok();
-            end = length
-                .and_then(|length| end.checked_add(length))
-                .ok_or(PartError::TooLarge("texts of one attribute"))?;
-            out.write(&end.to_le_bytes())?;
-            place(*code);
+        texts.iter().for_each(|(_, code)| place(*code));
+        let mut codes = self.codes;
+        for code in &mut codes {
+            *code = finals.get(*code as usize).copied().unwrap_or(0);
         }
-        texts.iter().try_for_each(|(text, _)| out.write(text.as_bytes()))?;
-        let width = match self.values {
-            0..=0xFF => 1usize,
-            0x100..=0xFFFF => 2,
-            _ => 4,
-        };
-        let rows =
-            u32::try_from(self.codes.len()).map_err(|_| PartError::TooLarge("values of one attribute"))?;
-        let dense = !self.repeated && subjects as usize * width <= self.codes.len() * (4 + width);
-        let narrow = |given: u32| final_codes.get(given as usize).copied().unwrap_or(0).to_le_bytes();
-        let mut give = |given: u32| out.write(narrow(given).get(..width).unwrap_or_default());
-        if dense {
-            let mut next = 0u32;
-            for (index, given) in (0u32..).zip(&self.codes) {
-                let ordinal = self.ordinals.get(index as usize).copied().unwrap_or(index);
-                (next..ordinal).try_for_each(|_| give(0))?;
-                give(*given)?;
-                next = ordinal + 1;
-            }
-            (next..subjects).try_for_each(|_| give(0))?;
-        } else {
-            for index in 0..rows {
-                let ordinal = self.ordinals.get(index as usize).copied().unwrap_or(index);
-                out.write(&ordinal.to_le_bytes())?;
-            }
-            self.codes
-                .iter()
-                .try_for_each(|given| out.write(narrow(*given).get(..width).unwrap_or_default()))?;
+        let mut ordinals = self.arrivals;
+        if self.repeated {
+            // The values of one subject in the order of the dictionary, not in that of appearance.
+            let mut entries: Vec<(u32, u32)> = ordinals.into_iter().zip(codes).collect();
+            entries.sort_unstable();
+            (ordinals, codes) = entries.into_iter().unzip();
         }
-        let mut entry = [0; COLUMN_ENTRY - 8];
-        let form = [bools, if dense { column::DENSE } else { column::SPARSE }, width as u8, 0];
-        let fields = [
-            (numbers.len() as u32).to_le_bytes(),
-            form,
-            (texts.len() as u32).to_le_bytes(),
-            if dense { subjects } else { rows }.to_le_bytes(),
-        ];
-        let places = [start.to_le_bytes(), (out.at - start).to_le_bytes()];
-        let bytes = fields.as_flattened().iter().chain(places.as_flattened());
-        entry.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-        Ok(entry)
-    }
-}
-
-struct Sink<W> {
-    out: W,
-    sum: Checksum,
-    at: u64,
-    buffer: Vec<u8>,
-}
-
-impl<W: Write> Sink<W> {
-    fn write(&mut self, bytes: &[u8]) -> Result<(), PartError> {
-        self.buffer.extend_from_slice(bytes);
-        self.at += bytes.len() as u64;
-        if self.buffer.len() >= 1 << 16 { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), PartError> {
-        self.sum.update(&self.buffer);
-        self.out.write_all(&self.buffer)?;
-        self.buffer.clear();
-        Ok(())
-    }
-}
-
-/// Names in one blob, addressed by offset and length.
-#[derive(Default)]
-struct Names(Vec<u8>);
-
-impl Names {
-    fn add(&mut self, name: &[u8]) -> Result<[[u8; 4]; 2], PartError> {
-        let too_large = |_| PartError::TooLarge("names");
-        let offset = u32::try_from(self.0.len()).map_err(too_large)?;
-        self.0.extend_from_slice(name);
-        Ok([offset.to_le_bytes(), u32::try_from(name.len()).map_err(too_large)?.to_le_bytes()])
+        Values {
+            numbers: numbers.into_iter().map(|(number, _)| number).collect(),
+            bools: self.bools.map(|code| code.is_some()),
+            texts: texts.into_iter().map(|(text, _)| text).collect(),
+            codes,
+            ordinals,
+            repeated: self.repeated,
+        }
     }
 }
 
@@ -204,23 +149,28 @@ impl PartBuilder {
             release: release.into(),
             ids: IdWriter::default(),
             tombstones: IdWriter::default(),
-            keys: HashMap::new(),
-            columns: HashMap::new(),
+            keys: HashMap::default(),
+            columns: HashMap::default(),
         }
     }
 
-    /// Adds the next subject; ids must ascend in byte order.
+    /// Subjects added so far, replaced ones included.
+    pub fn added(&self) -> u32 {
+        self.ids.count()
+    }
+
+    /// Adds a subject; it replaces one of the same id that was added before.
     pub fn add(&mut self, subject: &Subject) -> Result<(), PartError> {
-        let ordinal = self.ids.count();
+        let arrival = self.ids.count();
         self.ids.push(&subject.subject_id)?;
         let (keys, columns) = (&mut self.keys, &mut self.columns);
         keys::of(
             subject,
             |key| match keys.get_mut(key) {
-                Some(ordinals) if ordinals.last() == Some(&ordinal) => {}
-                Some(ordinals) => ordinals.push(ordinal),
+                Some(arrivals) if arrivals.last() == Some(&arrival) => {}
+                Some(arrivals) => arrivals.push(arrival),
                 None => {
-                    keys.insert(key.into(), vec![ordinal]);
+                    keys.insert(key.into(), vec![arrival]);
                 }
             },
             |name, cells| {
@@ -229,84 +179,45 @@ impl PartBuilder {
                     return;
                 }
                 match columns.get_mut(name) {
-                    Some(column) => column.add(ordinal, &mut cells),
-                    None => columns.entry(name.into()).or_default().add(ordinal, &mut cells),
+                    Some(column) => column.add(arrival, &mut cells),
+                    None => columns.entry(name.into()).or_default().add(arrival, &mut cells),
                 }
             },
         );
         Ok(())
     }
 
-    /// Hides a subject of older parts; ids must ascend in byte order.
+    /// Hides a subject of older parts.
     pub fn tombstone(&mut self, subject_id: &str) -> Result<(), PartError> {
         self.tombstones.push(subject_id)
     }
 
     /// Writes the file.
     pub fn finish(self, out: &mut impl Write) -> Result<PartStats, PartError> {
-        let mut out = Sink { out, sum: Checksum::new(), at: 0, buffer: Vec::with_capacity(1 << 17) };
-        let (subjects, tombstones) = (self.ids.count(), self.tombstones.count());
-        let mut stats = PartStats {
-            subjects: subjects.into(),
-            tombstones: tombstones.into(),
-            keys: self.keys.len() as u64,
-            columns: self.columns.len() as u64,
-            bytes: 0,
-        };
-        let mut starts = Vec::with_capacity(SECTIONS);
-        out.write(&MAGIC)?;
-        out.write(&VERSION.to_le_bytes())?;
-        debug_assert_eq!(out.at, HEAD as u64);
-        starts.push(out.at);
-        self.ids.finish(|piece| out.write(piece))?;
-        starts.push(out.at);
-        self.tombstones.finish(|piece| out.write(piece))?;
-
-        starts.push(out.at);
-        let mut names = Names::default();
-        let mut table = Vec::with_capacity(self.keys.len() * KEY_ENTRY);
+        let ranking = self.ids.ranking();
+        let mut file = PartFile::begin(out, self.ids, ranking.as_ref(), self.tombstones)?;
         let mut keys: Vec<_> = self.keys.into_iter().collect();
-        keys.sort_unstable();
-        let mut body = Vec::new();
-        for (key, ordinals) in keys {
-            body.clear();
-            posting::encode(&ordinals, &mut body);
-            let length = u32::try_from(body.len()).map_err(|_| PartError::TooLarge("postings of one key"))?;
-            table.extend_from_slice(names.add(&key)?.as_flattened());
-            table.extend_from_slice(&out.at.to_le_bytes());
-            table.extend_from_slice(&length.to_le_bytes());
-            table.extend_from_slice(&(ordinals.len() as u32).to_le_bytes());
-            out.write(&body)?;
+        keys.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        for (key, mut ordinals) in keys {
+            if let Some(ranking) = &ranking {
+                ordinals = ordinals.into_iter().filter_map(|arrival| ranking.place(arrival)).collect();
+                ordinals.sort_unstable();
+            }
+            if !ordinals.is_empty() {
+                file.key(&key, &ordinals)?;
+            }
         }
-
-        starts.push(out.at);
-        let mut column_names = Names::default();
-        let mut column_table = Vec::with_capacity(self.columns.len() * COLUMN_ENTRY);
+        file.columns();
         let mut columns: Vec<_> = self.columns.into_iter().collect();
         columns.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        for (name, column) in columns {
-            column_table.extend_from_slice(column_names.add(&name)?.as_flattened());
-            column_table.extend_from_slice(&column.write(subjects, &mut out)?);
+        for (name, mut column) in columns {
+            if let Some(ranking) = &ranking {
+                column.rank(ranking);
+            }
+            if !column.codes.is_empty() {
+                file.column(&name, &column.finish())?;
+            }
         }
-        for section in [&table, &names.0, &column_table, &column_names.0, self.release.as_bytes()] {
-            starts.push(out.at);
-            out.write(section)?;
-        }
-
-        let end = out.at;
-        let ends = starts.iter().skip(1).chain([&end]);
-        for (start, end) in starts.iter().zip(ends) {
-            out.write(&start.to_le_bytes())?;
-            out.write(&(end - start).to_le_bytes())?;
-        }
-        out.write(&subjects.to_le_bytes())?;
-        out.write(&tombstones.to_le_bytes())?;
-        out.write(&(out.at + 16).to_le_bytes())?;
-        out.flush()?;
-        out.write(&out.sum.finish().to_le_bytes())?;
-        out.flush()?;
-        out.out.flush()?;
-        stats.bytes = out.at;
-        Ok(stats)
+        file.finish(&self.release)
     }
 }
