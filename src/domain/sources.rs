@@ -1,6 +1,6 @@
 //! A data source, its data files, what it can be asked (capability) and which of its versions is visible (manifest).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -267,6 +267,10 @@ pub struct Manifest {
     /// The last change that replaced everything before it; 0 = none did.
     #[serde(default)]
     pub replaced_at: u64,
+    /// Attributes that this version's data make identifying (specification §6.5): decided before the version is
+    /// visible and written with it, so that nobody can ask for one in between. Absent in adopted manifests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifying: Option<Vec<String>>,
 }
 
 impl Manifest {
@@ -276,6 +280,14 @@ impl Manifest {
     /// Whether a job has committed already.
     pub fn made_by(&self, job: &str) -> bool {
         self.last_job.as_deref() == Some(job) || self.earlier_jobs.iter().any(|earlier| earlier == job)
+    }
+
+    /// The attributes withheld below level `list` at this version; an administrator's mark has the last word.
+    pub fn withheld(&self, source: &Source) -> BTreeSet<String> {
+        let Some(identifying) = &self.identifying else { return source.withheld.iter().cloned().collect() };
+        let found = identifying.iter().filter(|name| source.identifying.get(*name) != Some(&false));
+        let marked = source.identifying.iter().filter(|(_, is)| **is).map(|(name, _)| name);
+        found.chain(marked).cloned().collect()
     }
 
     /// Notes the job of a new commit.
@@ -295,6 +307,7 @@ impl Manifest {
             record_count: 0,
             build: 0,
             replaced_at: 0,
+            identifying: None,
             last_job: None,
             earlier_jobs: Vec::new(),
         }

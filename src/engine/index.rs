@@ -41,6 +41,8 @@ pub struct Indices {
     pub pipeline: Vec<u8>,
     /// Identifying attributes, by name.
     pub withheld: Vec<Withheld>,
+    /// Attributes that the data alone make identifying, whatever an administrator says of them, by name.
+    pub identifying: Vec<String>,
 }
 
 /// An attribute kept out of listings and low-level filters.
@@ -70,6 +72,7 @@ pub(super) fn make(view: &SourceView, rules: &IndexRules) -> Indices {
         },
         pipeline: pipeline(view),
         withheld: Vec::new(),
+        identifying: Vec::new(),
     };
     let names: BTreeSet<&str> =
         view.parts().iter().flat_map(|part| part.part.attributes().map(|(name, _)| name)).collect();
@@ -78,7 +81,17 @@ pub(super) fn make(view: &SourceView, rules: &IndexRules) -> Indices {
         if !attribute.any {
             continue;
         }
-        match identifying(name, &attribute, rules) {
+        let found = identifying(name, &attribute);
+        if found.is_some() {
+            indices.identifying.push(name.to_owned());
+        }
+        // An administrator's mark has the last word.
+        let reason = match rules.identifying.get(name) {
+            Some(true) => Some("marked as identifying by an administrator".to_owned()),
+            Some(false) => None,
+            None => found,
+        };
+        match reason {
             Some(reason) => indices.withheld.push(Withheld { attribute: name.to_owned(), reason }),
             None => list(name, &attribute, rules, &mut indices.record.eav_index),
         }
@@ -110,13 +123,8 @@ fn survey(view: &SourceView, name: &str) -> Attribute {
     attribute
 }
 
-/// Why an attribute is identifying (specification §6.5); an administrator's mark has the last word.
-fn identifying(name: &str, attribute: &Attribute, rules: &IndexRules) -> Option<String> {
-    match rules.identifying.get(name) {
-        Some(true) => return Some("marked as identifying by an administrator".to_owned()),
-        Some(false) => return None,
-        None => {}
-    }
+/// Why an attribute is identifying (specification §6.5).
+fn identifying(name: &str, attribute: &Attribute) -> Option<String> {
     if names_the_subject(name) {
         return Some("it names the subject".to_owned());
     }

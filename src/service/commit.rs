@@ -1,21 +1,26 @@
 //! One change of a source from staged subjects to the visible version: nothing is seen before the one conditional
 //! write of the manifest, everything after it (design: *Generations*).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
 
 use super::Failure;
-use super::auth::Inside;
-use super::indices::{Indices, Subjects};
+use super::indices::{Indices, PART_SUBJECTS};
 use crate::domain::ids::{JobId, SourceId};
-use crate::domain::sources::Manifest;
+use crate::domain::sources::{Manifest, PartRef};
 use crate::domain::subjects::Subject;
+use crate::engine::{PartBuilder, PartError};
 use crate::ingest::demographics;
 use crate::ingest::merge::{MergeReport, absorb};
 use crate::ports::Ports;
 use crate::store::Change;
+
+/// Batches that may be under way at a time: one is written while the next is indexed.
+const MOST_UNDER_WAY: usize = 2;
 
 /// What happens to subjects the source has already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +52,12 @@ pub struct ChangeSet {
     staged: HashSet<u64>,
     hasher: RandomState,
     report: MergeReport,
-    subjects: u64,
+    /// Collects the index of what is staged meanwhile.
+    builder: Arc<Mutex<PartBuilder>>,
+    /// Index parts that are full, in the order their subjects came.
+    parts: Vec<PartRef>,
+    /// Batches on their way into the index and the store; no two of them have a subject in common.
+    under_way: VecDeque<JoinHandle<Result<(), Failure>>>,
 }
 
 /// How a job finds the source.
@@ -80,17 +90,19 @@ impl Committer {
             staged: HashSet::new(),
             hasher: RandomState::new(),
             report: MergeReport::default(),
-            subjects: 0,
+            builder: Arc::new(Mutex::new(self.indices.builder())),
+            parts: Vec::new(),
+            under_way: VecDeque::new(),
         })))
     }
 
     /// What follows a commit; idempotent, so an interrupted job can do it again.
-    pub(super) async fn settle(&self, source: &SourceId, inside: &Inside) -> Result<(), Failure> {
+    pub(super) async fn settle(&self, source: &SourceId) -> Result<(), Failure> {
         self.indices.publish(source).await?;
         if let Some(manifest) = self.ports.store.subjects().manifest(source).await? {
             self.ports.store.subjects().fold(source, manifest.data_version).await?;
         }
-        self.indices.compact(source, inside).await
+        self.indices.compact(source).await
     }
 
     /// The indices, for jobs that need no change.
@@ -120,14 +132,15 @@ impl ChangeSet {
             let known = !self.staged.insert(self.hasher.hash_one(id));
             if known { seen.push(id.clone()) } else { fresh.push(id.clone()) }
         }
-        let store = self.ports.store.subjects();
         let mut held = Vec::new();
         if !seen.is_empty() {
-            held = store.staged(&self.source, self.number(), &seen).await?;
+            self.arrived().await?;
+            held = self.ports.store.subjects().staged(&self.source, self.number(), &seen).await?;
             let found: HashSet<&str> = held.iter().map(|s| s.subject_id.as_str()).collect();
             fresh.extend(seen.iter().filter(|id| !found.contains(id.as_str())).cloned());
         }
         if self.mode == Mode::Merge && self.manifest.data_version > 0 && !fresh.is_empty() {
+            let store = self.ports.store.subjects();
             held.extend(store.get_many(&self.source, self.manifest.data_version, &fresh).await?);
         }
         for mut older in held {
@@ -136,15 +149,51 @@ impl ChangeSet {
                 batch.insert(older.subject_id.clone(), older);
             }
         }
-        let changes: Vec<Change> = batch
-            .into_values()
-            .map(|mut subject| {
-                demographics::resolve(&mut subject);
-                Change::Upsert(subject)
-            })
-            .collect();
-        self.subjects += changes.len() as u64;
-        store.stage(&self.source, self.number(), changes).await?;
+        self.send(batch.into_values().collect()).await
+    }
+
+    /// Hands merged subjects over to the index and the store and goes on while they are written.
+    async fn send(&mut self, mut subjects: Vec<Subject>) -> Result<(), Failure> {
+        while self.under_way.len() >= MOST_UNDER_WAY
+            && let Some(oldest) = self.under_way.pop_front()
+        {
+            oldest.await.map_err(Failure::internal)??;
+        }
+        let (builder, ports) = (self.builder.clone(), self.ports.clone());
+        let (source, number) = (self.source.clone(), self.number());
+        self.under_way.push_back(tokio::spawn(async move {
+            let indexed = tokio::task::spawn_blocking(move || {
+                subjects.iter_mut().for_each(demographics::resolve);
+                let mut builder = builder.lock().unwrap_or_else(PoisonError::into_inner);
+                subjects.iter().try_for_each(|subject| builder.add(subject))?;
+                Ok::<_, PartError>(subjects.into_iter().map(Change::Upsert).collect())
+            });
+            let changes = indexed.await.map_err(Failure::internal)?.map_err(Failure::internal)?;
+            Ok(ports.store.subjects().stage(&source, number, changes).await?)
+        }));
+        let full = self.builder.lock().unwrap_or_else(PoisonError::into_inner).added() >= PART_SUBJECTS;
+        if full { self.close_part().await } else { Ok(()) }
+    }
+
+    /// Waits until everything sent is staged.
+    async fn arrived(&mut self) -> Result<(), Failure> {
+        let mut outcome = Ok(());
+        while let Some(next) = self.under_way.pop_front() {
+            let staged = next.await.map_err(Failure::internal).and_then(|staged| staged);
+            outcome = outcome.and(staged);
+        }
+        outcome
+    }
+
+    /// Writes what the index has collected as a part.
+    async fn close_part(&mut self) -> Result<(), Failure> {
+        self.arrived().await?;
+        let builder = std::mem::replace(
+            &mut *self.builder.lock().unwrap_or_else(PoisonError::into_inner),
+            self.indices.builder(),
+        );
+        let n = self.number();
+        self.parts.push(self.indices.store_part((n, n), |out| builder.finish(out)).await?);
         Ok(())
     }
 
@@ -153,27 +202,36 @@ impl ChangeSet {
         &self.report
     }
 
-    /// Builds the change's index part and makes the new version the visible one.
-    pub(super) async fn commit(self: Box<Self>) -> Result<Manifest, Failure> {
+    /// Makes the new version, with its index, the visible one.
+    pub(super) async fn commit(mut self: Box<Self>) -> Result<Manifest, Failure> {
+        self.close_part().await?;
         let n = self.number();
-        let part = self.indices.build_part(&self.source, &Subjects::Change(n), (n, n)).await?;
         let mut next = self.manifest.clone();
         next.data_version = n;
         if self.mode == Mode::Replace {
             next.parts.clear();
             next.replaced_at = n;
         }
-        next.parts.push(part);
-        next.record_count = self.indices.count(&next.parts).await?;
+        next.parts.append(&mut self.parts);
+        let surveyed = self.indices.survey(&self.source, &next.parts).await?;
+        surveyed.describe(&mut next);
         next.note_job(self.job.as_str());
         self.ports.store.subjects().commit(self.manifest.data_version, &next).await?;
+        self.indices.keep(&next, surveyed);
         self.indices.collect(&self.manifest.parts, &next).await?;
         Ok(next)
     }
 
     /// Forgets what was staged.
-    pub(super) async fn abandon(self: Box<Self>) -> Result<(), Failure> {
+    pub(super) async fn abandon(mut self: Box<Self>) -> Result<(), Failure> {
+        // Whatever became of it: it is forgotten.
+        let _failed = self.arrived().await;
         self.ports.store.subjects().discard(&self.source, self.number()).await?;
-        Ok(())
+        self.indices.collect(&self.parts, &self.manifest).await
+    }
+
+    /// Leaves what was staged to another attempt, which has begun or will; nothing more is written after this.
+    pub(super) async fn leave(mut self: Box<Self>) {
+        let _failed = self.arrived().await;
     }
 }

@@ -1,17 +1,16 @@
 //! Uploaded files: listed with their state, sampled, reported on, removed.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use serde_json::Value;
 
 use super::Failure;
 use super::auth::{As, DataAdmin, Inside};
+use super::ingest::StagedReader;
 use crate::domain::filter::Filter;
 use crate::domain::ids::{DataFileId, SourceId};
 use crate::domain::sources::{DataFile, FileState};
-use crate::ingest::StagedRow;
 use crate::ports::Ports;
 
 /// Staged rows a sample shows (specification §7.1).
@@ -68,18 +67,15 @@ impl DataFiles {
         let Some(staged) = file.staged else { return Ok(Vec::new()) };
         let Some(path) = self.ports.blobs.open(&staged).await? else { return Ok(Vec::new()) };
         tokio::task::spawn_blocking(move || {
-            let file = std::fs::File::open(path).map_err(Failure::internal)?;
-            BufReader::new(file)
-                .lines()
-                .take(SAMPLE_ROWS)
-                .map(|line| {
-                    let row: StagedRow =
-                        serde_json::from_str(&line.map_err(Failure::internal)?).map_err(Failure::internal)?;
-                    let columns = row.columns.into_iter().map(|(name, value)| (name.to_string(), value));
-                    let subject = [("subjectId".to_owned(), Value::from(row.subject_id))];
-                    Ok(Value::Object(subject.into_iter().chain(columns).collect()))
-                })
-                .collect()
+            let mut staged = StagedReader::open(&path)?;
+            let rows = std::iter::from_fn(|| staged.next().transpose()).take(SAMPLE_ROWS);
+            rows.map(|row| {
+                let row = row?;
+                let columns = row.columns.into_iter().map(|(name, value)| (name.to_string(), value));
+                let subject = [("subjectId".to_owned(), Value::from(row.subject_id))];
+                Ok(Value::Object(subject.into_iter().chain(columns).collect()))
+            })
+            .collect()
         })
         .await
         .map_err(Failure::internal)?

@@ -1,7 +1,8 @@
 //! What a source can be asked: built from its index parts after every commit, on request and nightly (specification §6.5).
 
 use std::collections::BTreeSet;
-use std::io::{BufWriter, Write};
+use std::fs::File;
+use std::io::BufWriter;
 use std::sync::Arc;
 
 use super::auth::Inside;
@@ -12,15 +13,19 @@ use crate::domain::filter::Filter;
 use crate::domain::ids::SourceId;
 use crate::domain::sources::{Manifest, PartRef, RecordIndex, Source, SourceType};
 use crate::domain::subjects::Subject;
-use crate::engine::{IndexRules, Part, PartBuilder, SourceView};
+use crate::engine::{
+    IndexRules, Indices as Built, Part, PartBuilder, PartError, PartStats, SourceView, merge,
+};
 use crate::ports::Ports;
-use crate::store::Change;
 
 /// Subjects handled at a time while an index part is built.
 const PAGE: usize = 2_000;
 
-/// Parts a source may have before they are merged into one.
-pub(super) const MOST_PARTS: usize = 8;
+/// Subjects of one part while it is built: bounds the memory of ingestion; parts are merged later.
+pub(super) const PART_SUBJECTS: u32 = 1_000_000;
+
+/// Parts a source may have before the newest are merged.
+const MOST_PARTS: usize = 8;
 
 /// Builds and publishes indices.
 #[derive(Debug, Clone)]
@@ -30,12 +35,18 @@ pub struct Indices {
     views: Views,
 }
 
-/// Where the subjects of a part come from.
-pub(super) enum Subjects {
-    /// One change, deletions included.
-    Change(u64),
-    /// Everything visible in a version.
-    Version(u64),
+/// What a version can be asked, found out before it is the visible one.
+pub(super) struct Surveyed {
+    view: Arc<SourceView>,
+    built: Built,
+}
+
+impl Surveyed {
+    /// Writes what a manifest says of its parts.
+    pub(super) fn describe(&self, manifest: &mut Manifest) {
+        manifest.record_count = self.view.record_count();
+        manifest.identifying = Some(self.built.identifying.clone());
+    }
 }
 
 impl Indices {
@@ -43,60 +54,56 @@ impl Indices {
         Self { ports, options, views }
     }
 
-    /// Streams subjects in id order into one part file and stores it as a blob.
-    pub(super) async fn build_part(
+    /// A builder of index parts under the terms in force.
+    pub(super) fn builder(&self) -> PartBuilder {
+        PartBuilder::new(self.ports.terms.release())
+    }
+
+    /// Writes a part of the changes `first..=last` on a blocking thread and stores it as a blob.
+    pub(super) async fn store_part(
         &self,
-        source: &SourceId,
-        from: &Subjects,
         (first, last): (u64, u64),
+        write: impl FnOnce(&mut BufWriter<File>) -> Result<PartStats, PartError> + Send + 'static,
     ) -> Result<PartRef, Failure> {
         let path = self.ports.blobs.scratch().join(format!("part-{}", self.ports.random.uuid()));
-        let release = self.ports.terms.release();
-        let (send, mut receive) = tokio::sync::mpsc::channel::<Vec<Change>>(4);
         let out = path.clone();
-        let building = tokio::task::spawn_blocking(move || {
-            let mut builder = PartBuilder::new(&release);
-            while let Some(page) = receive.blocking_recv() {
-                for change in page {
-                    match change {
-                        Change::Upsert(subject) => builder.add(&subject).map_err(Failure::internal)?,
-                        Change::Delete(id) => builder.tombstone(&id).map_err(Failure::internal)?,
-                    }
-                }
-            }
-            let file = std::fs::File::create(&out).map_err(Failure::internal)?;
-            let mut file = BufWriter::with_capacity(1 << 20, file);
-            let stats = builder.finish(&mut file).map_err(Failure::internal)?;
-            file.flush().map_err(Failure::internal)?;
-            Ok::<_, Failure>(stats)
+        let writing = tokio::task::spawn_blocking(move || {
+            let mut file = BufWriter::with_capacity(1 << 20, File::create(&out).map_err(Failure::internal)?);
+            write(&mut file).map_err(Failure::internal)
         });
-        let mut after: Option<String> = None;
-        loop {
-            let store = self.ports.store.subjects();
-            let page = match from {
-                Subjects::Change(n) => store.scan_change(source, *n, after.as_deref(), PAGE).await?,
-                Subjects::Version(version) => {
-                    let subjects = store.scan(source, *version, after.as_deref(), PAGE).await?;
-                    subjects.into_iter().map(Change::Upsert).collect()
-                }
-            };
-            let Some(last) = page.last() else { break };
-            after = Some(match last {
-                Change::Upsert(subject) => subject.subject_id.clone(),
-                Change::Delete(id) => id.clone(),
-            });
-            if send.send(page).await.is_err() {
-                break;
-            }
-        }
-        drop(send);
-        let stats = building.await.map_err(Failure::internal)??;
+        let stats = writing.await.map_err(Failure::internal)??;
         let blob = self.ports.blobs.put_file(path).await?;
         Ok(PartRef { blob, bytes: stats.bytes, subjects: stats.subjects, from: first, to: last })
     }
 
-    /// How many subjects a list of parts shows together.
-    pub(super) async fn count(&self, parts: &[PartRef]) -> Result<u64, Failure> {
+    /// Builds parts anew from everything visible in a version.
+    async fn rebuild_parts(&self, source: &SourceId, version: u64) -> Result<Vec<PartRef>, Failure> {
+        let mut parts = Vec::new();
+        let mut builder = self.builder();
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.ports.store.subjects().scan(source, version, after.as_deref(), PAGE).await?;
+            let ended = page.is_empty();
+            if !ended {
+                after = page.last().map(|subject| subject.subject_id.clone());
+                builder = tokio::task::spawn_blocking(move || {
+                    page.iter().try_for_each(|subject| builder.add(subject)).map(|()| builder)
+                })
+                .await
+                .map_err(Failure::internal)?
+                .map_err(Failure::internal)?;
+            }
+            if builder.added() >= PART_SUBJECTS || (ended && (builder.added() > 0 || parts.is_empty())) {
+                let full = std::mem::replace(&mut builder, self.builder());
+                parts.push(self.store_part((0, version), |out| full.finish(out)).await?);
+            }
+            if ended {
+                return Ok(parts);
+            }
+        }
+    }
+
+    async fn open_parts(&self, parts: &[PartRef]) -> Result<Vec<Arc<Part>>, Failure> {
         let mut files = Vec::new();
         for part in parts {
             let path = self.ports.blobs.open(&part.blob).await?;
@@ -104,11 +111,39 @@ impl Indices {
         }
         tokio::task::spawn_blocking(move || {
             let parts = files.iter().map(|f| Part::open(f).map(Arc::new));
-            let parts = parts.collect::<Result<Vec<_>, _>>().map_err(Failure::internal)?;
-            Ok(SourceView::open(parts).record_count())
+            parts.collect::<Result<Vec<_>, _>>().map_err(Failure::internal)
         })
         .await
         .map_err(Failure::internal)?
+    }
+
+    /// Finds out what a list of parts shows together.
+    pub(super) async fn survey(&self, source: &SourceId, parts: &[PartRef]) -> Result<Surveyed, Failure> {
+        let parts = self.open_parts(parts).await?;
+        let view = tokio::task::spawn_blocking(move || SourceView::open(parts));
+        let view = Arc::new(view.await.map_err(Failure::internal)?);
+        let built = self.describe(source, &view).await?;
+        Ok(Surveyed { view, built: built.unwrap_or_default() })
+    }
+
+    /// The indices of a view under the marks and names its source has; `None` without such a source.
+    async fn describe(&self, source: &SourceId, view: &Arc<SourceView>) -> Result<Option<Built>, Failure> {
+        let Some(stored) = self.ports.store.sources().get(source.as_str()).await? else { return Ok(None) };
+        let rules = IndexRules {
+            minimum_value_count: self.options.now().minimum_value_count,
+            identifying: stored.identifying,
+            attribute_names: stored.attribute_names,
+            value_names: stored.value_names,
+            value_labels: stored.value_labels,
+        };
+        let view = view.clone();
+        let built = tokio::task::spawn_blocking(move || view.index(&rules));
+        Ok(Some(built.await.map_err(Failure::internal)?))
+    }
+
+    /// Keeps the view of a version that was just committed.
+    pub(super) fn keep(&self, manifest: &Manifest, surveyed: Surveyed) {
+        self.views.keep(&manifest.source_id, (manifest.data_version, manifest.build), surveyed.view);
     }
 
     /// Rebuilds the whole index of a source from its subjects and makes it the visible one.
@@ -126,22 +161,36 @@ impl Indices {
             return self.publish(source).await;
         };
         let version = manifest.data_version;
-        let part = self.build_part(source, &Subjects::Version(version), (0, version)).await?;
-        let old = std::mem::replace(&mut manifest.parts, vec![part]);
-        manifest.record_count = self.count(&manifest.parts).await?;
-        manifest.build += 1;
-        self.ports.store.subjects().commit(version, &manifest).await?;
-        self.publish(source).await?;
-        self.collect(&old, &manifest).await
+        let parts = self.rebuild_parts(source, version).await?;
+        let old = std::mem::replace(&mut manifest.parts, parts);
+        self.replace_parts(manifest, &old).await
     }
 
-    /// Merges the parts of a source that has gathered too many.
-    pub(super) async fn compact(&self, source: &SourceId, inside: &Inside) -> Result<(), Failure> {
-        let manifest = self.ports.store.subjects().manifest(source).await?;
-        if manifest.is_some_and(|m| m.parts.len() > MOST_PARTS) {
-            self.rebuild(inside, source).await?;
-        }
-        Ok(())
+    /// Makes other parts with the same content the visible ones.
+    async fn replace_parts(&self, mut manifest: Manifest, old: &[PartRef]) -> Result<(), Failure> {
+        let source = manifest.source_id.clone();
+        let surveyed = self.survey(&source, &manifest.parts).await?;
+        surveyed.describe(&mut manifest);
+        manifest.build += 1;
+        self.ports.store.subjects().commit(manifest.data_version, &manifest).await?;
+        self.keep(&manifest, surveyed);
+        self.publish(&source).await?;
+        self.collect(old, &manifest).await
+    }
+
+    /// Merges the newest parts of a source that has gathered too many, from the parts alone.
+    pub(super) async fn compact(&self, source: &SourceId) -> Result<(), Failure> {
+        let Some(mut manifest) = self.ports.store.subjects().manifest(source).await? else { return Ok(()) };
+        let sizes: Vec<u64> = manifest.parts.iter().map(|part| part.subjects).collect();
+        let first = first_to_merge(&sizes);
+        let merged = manifest.parts.split_off(first);
+        let (Some(from), Some(to)) = (merged.first().map(|p| p.from), merged.last().map(|p| p.to)) else {
+            return Ok(());
+        };
+        let parts = self.open_parts(&merged).await?;
+        let part = self.store_part((from, to), move |out| merge(parts, first > 0, out)).await?;
+        manifest.parts.push(part);
+        self.replace_parts(manifest, &merged).await
     }
 
     /// Removes the blobs of parts no manifest names any more.
@@ -154,16 +203,7 @@ impl Indices {
     /// Writes what the visible version can be asked into the source, its networks and our nodes.
     pub(super) async fn publish(&self, source: &SourceId) -> Result<(), Failure> {
         let (_, view) = self.views.current(source).await?;
-        let Some(stored) = self.ports.store.sources().get(source.as_str()).await? else { return Ok(()) };
-        let rules = IndexRules {
-            minimum_value_count: self.options.now().minimum_value_count,
-            identifying: stored.identifying.clone(),
-            attribute_names: stored.attribute_names.clone(),
-            value_names: stored.value_names.clone(),
-            value_labels: stored.value_labels.clone(),
-        };
-        let built =
-            tokio::task::spawn_blocking(move || view.index(&rules)).await.map_err(Failure::internal)?;
+        let Some(built) = self.describe(source, &view).await? else { return Ok(()) };
         let now = self.ports.clock.now();
         self.ports
             .store
@@ -240,5 +280,57 @@ impl Indices {
             }
         }
         subject.ordo.len() > before
+    }
+}
+
+/// The first of the parts to be merged with all after it, of so many subjects each and oldest first; all of them stay
+/// if that is behind the last.
+///
+/// Older parts join the run as long as they are not much larger than it, so that each subject is written again a
+/// logarithmic number of times and a small change beside a large source never rewrites that.
+fn first_to_merge(sizes: &[u64]) -> usize {
+    if sizes.len() <= MOST_PARTS {
+        return sizes.len();
+    }
+    let mut first = sizes.len();
+    let mut run = 0u64;
+    for (index, size) in sizes.iter().enumerate().rev() {
+        if sizes.len() - first >= 2 && *size > run.saturating_mul(2) {
+            break;
+        }
+        run += size;
+        first = index;
+    }
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::few(&[5, 5, 5], 3)]
+    #[case::alike(&[9; 9], 0)]
+    #[case::a_large_old_one_is_left_alone(&[10_000_000, 9, 9, 9, 9, 9, 9, 9, 9], 1)]
+    #[case::at_least_two_become_one(&[1 << 40, 1 << 35, 1 << 30, 1 << 25, 1 << 20, 1 << 15, 1 << 10, 1 << 5, 1], 7)]
+    fn small_parts_are_merged_and_large_ones_left(#[case] sizes: &[u64], #[case] first: usize) {
+        assert_eq!(first_to_merge(sizes), first);
+    }
+
+    /// A part of 10 in each of 2,000 changes: every subject is written again a few times only.
+    #[test]
+    fn merging_writes_each_subject_a_logarithmic_number_of_times() {
+        let (mut sizes, mut written) = (Vec::new(), 0);
+        for _ in 0..2_000 {
+            sizes.push(10);
+            let run = sizes.split_off(first_to_merge(&sizes));
+            let sum: u64 = run.iter().sum();
+            if sum > 0 {
+                written += sum;
+                sizes.push(sum);
+            }
+            assert!(sizes.len() <= MOST_PARTS);
+        }
+        assert!(written < 2_000 * 10 * 8, "{written}");
     }
 }

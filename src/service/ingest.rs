@@ -3,8 +3,9 @@
 mod read;
 mod remap;
 mod sink;
+mod staged;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -19,7 +20,13 @@ use crate::domain::filter::Filter;
 use crate::domain::ids::{DataFileId, JobId, PipelineId, SourceId};
 use crate::domain::pipelines::Steps;
 use crate::domain::sources::{DataFile, FileState, SourceType};
+use crate::ingest::remap::TypeSurvey;
 use crate::ports::Ports;
+
+pub(super) use staged::StagedReader;
+
+/// What kinds of values the attributes have in files that were read with the remap pipeline at hand.
+type Surveys = HashMap<DataFileId, TypeSurvey>;
 
 /// Files one request may name.
 const MOST_FILES: usize = 100_000;
@@ -223,9 +230,13 @@ impl Ingest {
     }
 
     /// Runs an `ingest` job; `cancelled` stops it at the next row.
-    pub async fn run(&self, inside: &Inside, job: &Job, cancelled: Arc<AtomicBool>) -> Result<(), Failure> {
+    pub async fn run(&self, _: &Inside, job: &Job, cancelled: Arc<AtomicBool>) -> Result<(), Failure> {
         let task: Task = serde_json::from_value(job.payload.clone()).map_err(Failure::internal)?;
-        self.read_files(inside, job, &task, &cancelled).await?;
+        let remap = match &task.remap_pipeline_id {
+            Some(pipeline) => Some(self.compiled(pipeline).await?),
+            None => None,
+        };
+        let surveys = self.read_files(job, &task, remap.as_ref(), &cancelled).await?;
         let Some(pipeline) = task.remap_pipeline_id.clone() else { return Ok(()) };
         let staged = self.to_remap(&task).await?;
         if staged.is_empty() {
@@ -240,7 +251,7 @@ impl Ingest {
             job_id: JobId::parse(format!("{}.remap", job.job_id)).map_err(Failure::internal)?,
             ..job.clone()
         };
-        self.remap_files(inside, &remap, &task, &cancelled).await
+        self.remap_files(&remap, &task, surveys, &cancelled).await
     }
 
     /// The files of a task that have staged rows, an interrupted attempt's included; shown as `remapping` from now on.
@@ -266,14 +277,9 @@ impl Ingest {
     }
 
     /// Runs a `remap` job.
-    pub async fn run_remap(
-        &self,
-        inside: &Inside,
-        job: &Job,
-        cancelled: Arc<AtomicBool>,
-    ) -> Result<(), Failure> {
+    pub async fn run_remap(&self, _: &Inside, job: &Job, cancelled: Arc<AtomicBool>) -> Result<(), Failure> {
         let task: Task = serde_json::from_value(job.payload.clone()).map_err(Failure::internal)?;
-        self.remap_files(inside, job, &task, &cancelled).await
+        self.remap_files(job, &task, Surveys::new(), &cancelled).await
     }
 
     /// Runs an `index` job: maps diseases anew with the loaded terms, then rebuilds the index.
@@ -299,7 +305,7 @@ impl Ingest {
             }
             if changed > 0 {
                 change.commit().await?;
-                self.committer.settle(source, inside).await?;
+                self.committer.settle(source).await?;
             }
         }
         self.committer.indices().rebuild(inside, source).await

@@ -78,7 +78,8 @@ impl Views {
         Some(held.view.clone())
     }
 
-    fn keep(&self, source: &SourceId, version: (u64, u64), view: Arc<SourceView>) {
+    /// Keeps the view of a version (number and build).
+    pub(super) fn keep(&self, source: &SourceId, version: (u64, u64), view: Arc<SourceView>) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let now = open.0;
         open.1.insert(source.clone(), Open { version, view, used: now });

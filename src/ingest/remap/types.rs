@@ -40,6 +40,16 @@ impl TypeSurvey {
         }
     }
 
+    /// Adds what was seen in other rows, by the same pipeline.
+    pub fn absorb(&mut self, other: &Self) {
+        for (seen, other) in self.0.iter_mut().zip(&other.0) {
+            seen.number |= other.number;
+            seen.boolean |= other.boolean;
+            seen.text |= other.text;
+            seen.declared = seen.declared.or(other.declared);
+        }
+    }
+
     pub(super) fn declare(&mut self, attribute: usize, value_type: ValueType) {
         if let Some(seen) = self.0.get_mut(attribute) {
             seen.declared = Some(value_type);

@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 use super::sink::{FileSink, Message, sentence};
-use super::{Ingest, Task};
+use super::{Ingest, Surveys, Task};
 use crate::broker::Job;
 use crate::domain::error::{Kind, Kinded};
 use crate::domain::ids::{DataFileId, SourceId};
 use crate::domain::pipelines::{FilePipeline, Steps};
 use crate::domain::sources::{DataFile, FileState, Progress};
+use crate::ingest::remap::Remap;
 use crate::ingest::{self, IngestError, Input, Limits, Summary};
 use crate::service::Failure;
-use crate::service::auth::Inside;
 use crate::service::commit::{Begun, ChangeSet};
 
 /// How often progress is written to the data file.
@@ -34,15 +34,18 @@ impl Ingest {
     /// failed and the others are read again without it.
     pub(super) async fn read_files(
         &self,
-        inside: &Inside,
         job: &Job,
         task: &Task,
+        remap: Option<&Arc<Remap>>,
         cancelled: &Arc<AtomicBool>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Surveys, Failure> {
         let pipeline =
             match self.ports.store.pipelines().get(task.pipeline_id.as_str()).await?.map(|p| p.steps) {
                 Some(Steps::FilePipeline(pipeline)) => Arc::new(pipeline),
-                _ => return self.fail_all(task, "the pipeline was removed before the file was read").await,
+                _ => {
+                    self.fail_all(task, "the pipeline was removed before the file was read").await?;
+                    return Ok(Surveys::new());
+                }
             };
         let mut files = Vec::new();
         for id in &task.data_file_ids {
@@ -56,22 +59,29 @@ impl Ingest {
             let change = match self.committer.begin(&task.source_id, task.mode, &job.job_id).await? {
                 Begun::Open(change) => change,
                 Begun::Committed(_) => {
-                    self.committer.settle(&task.source_id, inside).await?;
-                    return self.after_commit(&files).await;
+                    self.committer.settle(&task.source_id).await?;
+                    self.after_commit(&files).await?;
+                    return Ok(Surveys::new());
                 }
             };
             let mut change = change;
             let mut subjects = 0;
-            let mut read = Vec::new();
+            let (mut read, mut surveys) = (Vec::new(), Surveys::new());
             for (index, file) in files.iter().enumerate() {
-                match self.read_one(file, &task.source_id, &pipeline, &mut change, cancelled).await {
-                    Ok(found) => {
+                match self.read_one(file, &task.source_id, &pipeline, remap, &mut change, cancelled).await {
+                    Ok(mut found) => {
                         subjects += found.summary.subjects;
+                        let survey = found.sink.survey.take().map(|(_, survey)| survey);
+                        surveys.extend(survey.map(|survey| (file.data_file_id.clone(), survey)));
                         read.push(self.keep(file, found).await?);
                     }
                     // Nothing is forgotten here: where the lease was lost, another attempt stages the same change.
-                    Err(failure) if cancelled.load(Ordering::Relaxed) => return Err(failure),
-                    Err(failure) if failure.kind() == Kind::Unavailable => return Err(failure),
+                    Err(failure)
+                        if cancelled.load(Ordering::Relaxed) || failure.kind() == Kind::Unavailable =>
+                    {
+                        change.leave().await;
+                        return Err(failure);
+                    }
                     Err(failure) => {
                         self.fail_file(&file.data_file_id, &failure.to_string()).await?;
                         change.abandon().await?;
@@ -81,9 +91,10 @@ impl Ingest {
                 }
             }
             if files.is_empty() {
-                return Ok(());
+                return Ok(surveys);
             }
             if cancelled.load(Ordering::Relaxed) {
+                change.leave().await;
                 return Err(Failure::Timeout("ingestion".into()));
             }
             if subjects > 0 {
@@ -92,11 +103,12 @@ impl Ingest {
                 for id in &read {
                     self.note_merges(id, &report).await?;
                 }
-                self.committer.settle(&task.source_id, inside).await?;
+                self.committer.settle(&task.source_id).await?;
             } else {
                 change.abandon().await?;
             }
-            return self.after_commit(&files).await;
+            self.after_commit(&files).await?;
+            return Ok(surveys);
         }
     }
 
@@ -139,6 +151,7 @@ impl Ingest {
         file: &DataFile,
         source: &SourceId,
         pipeline: &Arc<FilePipeline>,
+        remap: Option<&Arc<Remap>>,
         change: &mut ChangeSet,
         cancelled: &Arc<AtomicBool>,
     ) -> Result<Found, Failure> {
@@ -154,7 +167,8 @@ impl Ingest {
             cancelled: cancelled.clone(),
             runtime: tokio::runtime::Handle::current(),
         };
-        let sink = FileSink::new(self.ports.blobs.scratch(), &self.ports.random.uuid().to_string(), send);
+        let name = self.ports.random.uuid().to_string();
+        let sink = FileSink::new(self.ports.blobs.scratch(), &name, remap.cloned(), send);
         let reading = tokio::task::spawn_blocking(move || reader.read(sink));
         let mut shown = std::time::Instant::now();
         let mut staging = Ok(());
@@ -195,7 +209,8 @@ impl Ingest {
     async fn keep(&self, file: &DataFile, found: Found) -> Result<DataFileId, Failure> {
         let Found { summary, sink } = found;
         let staged_rows = sink.staged_rows;
-        let (columns, warnings, labels) = (sink.columns, sink.warnings, sink.labels);
+        let columns = sink.columns();
+        let (warnings, labels) = (sink.warnings, sink.labels);
         let staged = match sink.staged.finish().map_err(Failure::internal)? {
             Some(path) => Some(self.ports.blobs.put_file(path).await?),
             None => None,
@@ -210,7 +225,7 @@ impl Ingest {
             .update(file.data_file_id.as_str(), |file| {
                 file.staged_count = staged_rows;
                 file.rejected = summary.rejected;
-                file.columns = columns.iter().cloned().collect();
+                file.columns.clone_from(&columns);
                 file.warnings = warnings.iter().map(sentence).collect();
                 file.staged.clone_from(&staged);
                 file.report.clone_from(&report);

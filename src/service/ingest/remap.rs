@@ -1,8 +1,6 @@
 //! The `remap` job: staged rows to subjects, in two passes so that attributes get one type per source.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,15 +9,15 @@ use tokio::sync::mpsc;
 
 use super::read::SHOW_EVERY;
 use super::sink::{Lazy, Message};
-use super::{Ingest, Task};
+use super::staged::StagedReader;
+use super::{Ingest, Surveys, Task};
 use crate::broker::Job;
-use crate::domain::ids::DataFileId;
+use crate::domain::ids::{DataFileId, PipelineId};
 use crate::domain::pipelines::{Steps, ValueType};
 use crate::domain::sources::{DataFile, FileState, Progress};
 use crate::ingest::remap::{Remap, RemapReport, Types};
 use crate::ingest::{Limits, Reject, StagedRow};
 use crate::service::Failure;
-use crate::service::auth::Inside;
 use crate::service::commit::{Begun, ChangeSet};
 use crate::service::datafiles::release_blobs;
 use crate::terms::Terms;
@@ -34,18 +32,12 @@ impl Ingest {
     /// Remaps all files of a task in one change.
     pub(super) async fn remap_files(
         &self,
-        inside: &Inside,
         job: &Job,
         task: &Task,
+        surveys: Surveys,
         cancelled: &Arc<AtomicBool>,
     ) -> Result<(), Failure> {
-        let steps = self.ports.store.pipelines().get(task.pipeline_id.as_str()).await?.map(|p| p.steps);
-        let Some(Steps::RemapPipeline(pipeline)) = steps else {
-            return Err(Failure::Unprocessable(
-                "the pipeline was removed before the rows were remapped".into(),
-            ));
-        };
-        let remap = Arc::new(Remap::compile(&pipeline).map_err(|e| Failure::Unprocessable(e.to_string()))?);
+        let remap = self.compiled(&task.pipeline_id).await?;
         let mut files = Vec::new();
         for id in &task.data_file_ids {
             if let Some(file) = self.ports.store.datafiles().get(id.as_str()).await?
@@ -57,7 +49,7 @@ impl Ingest {
         let change = match self.committer.begin(&task.source_id, task.mode, &job.job_id).await? {
             Begun::Open(change) => change,
             Begun::Committed(_) => {
-                self.committer.settle(&task.source_id, inside).await?;
+                self.committer.settle(&task.source_id).await?;
                 let mut gone = Vec::new();
                 for file in &files {
                     gone.extend(self.finish_file(&file.data_file_id, |_| ()).await?);
@@ -73,13 +65,16 @@ impl Ingest {
         let paths = self.staged_paths(&files).await?;
         let source = self.ports.store.sources().get(task.source_id.as_str()).await?;
         let known = source.map(|s| s.attribute_types).unwrap_or_default();
-        let types = self.survey(&remap, &paths, known, cancelled).await?;
+        let types = self.types(&remap, &files, &paths, surveys, known, cancelled).await?;
         let mut reports = Vec::new();
         for (file, path) in files.iter().zip(&paths) {
             match self.apply_one(file, path, &remap, &types, &mut change, cancelled).await {
                 Ok(report) => reports.push((file.data_file_id.clone(), report)),
                 // Where the lease was lost, another attempt stages the same change: it is not ours to forget.
-                Err(failure) if cancelled.load(Ordering::Relaxed) => return Err(failure),
+                Err(failure) if cancelled.load(Ordering::Relaxed) => {
+                    change.leave().await;
+                    return Err(failure);
+                }
                 Err(failure) => {
                     change.abandon().await?;
                     return Err(failure);
@@ -87,6 +82,7 @@ impl Ingest {
             }
         }
         if cancelled.load(Ordering::Relaxed) {
+            change.leave().await;
             return Err(Failure::Timeout("remapping".into()));
         }
         let merges = *change.report();
@@ -100,13 +96,24 @@ impl Ingest {
                 Ok::<(), Failure>(())
             })
             .await?;
-        self.committer.settle(&task.source_id, inside).await?;
+        self.committer.settle(&task.source_id).await?;
         let mut gone = Vec::new();
         for (id, outcome) in reports {
             gone.extend(self.close(&id, &types, outcome).await?);
             self.note_merges(&id, &merges).await?;
         }
         release_blobs(&self.ports, gone).await
+    }
+
+    /// A remap pipeline ready to run.
+    pub(super) async fn compiled(&self, pipeline: &PipelineId) -> Result<Arc<Remap>, Failure> {
+        let steps = self.ports.store.pipelines().get(pipeline.as_str()).await?.map(|p| p.steps);
+        let Some(Steps::RemapPipeline(pipeline)) = steps else {
+            return Err(Failure::Unprocessable(
+                "the pipeline was removed before the rows were remapped".into(),
+            ));
+        };
+        Remap::compile(&pipeline).map(Arc::new).map_err(|e| Failure::Unprocessable(e.to_string()))
     }
 
     async fn staged_paths(&self, files: &[DataFile]) -> Result<Vec<PathBuf>, Failure> {
@@ -119,18 +126,27 @@ impl Ingest {
         Ok(paths)
     }
 
-    /// First pass: what kinds of values each attribute has.
-    async fn survey(
+    /// First pass, over files that were not surveyed when they were read: what kinds of values each attribute has.
+    async fn types(
         &self,
         remap: &Arc<Remap>,
+        files: &[DataFile],
         paths: &[PathBuf],
+        mut surveys: Surveys,
         known: BTreeMap<String, ValueType>,
         cancelled: &Arc<AtomicBool>,
     ) -> Result<Arc<Types>, Failure> {
-        let (remap, paths, cancelled) = (remap.clone(), paths.to_vec(), cancelled.clone());
+        let mut survey = remap.new_survey();
+        let mut unread = Vec::new();
+        for (file, path) in files.iter().zip(paths) {
+            match surveys.remove(&file.data_file_id) {
+                Some(read) => survey.absorb(&read),
+                None => unread.push(path.clone()),
+            }
+        }
+        let (remap, cancelled) = (remap.clone(), cancelled.clone());
         tokio::task::spawn_blocking(move || {
-            let mut survey = remap.new_survey();
-            for path in &paths {
+            for path in &unread {
                 rows(path, &cancelled, |row, _| {
                     remap.survey(&row, &mut survey);
                     Ok(())
@@ -267,17 +283,14 @@ fn rows(
     cancelled: &AtomicBool,
     mut see: impl FnMut(StagedRow, u64) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut file = BufReader::with_capacity(1 << 20, File::open(path).map_err(Failure::internal)?);
-    let (mut line, mut number) = (Vec::new(), 0);
-    loop {
-        line.clear();
-        if file.read_until(b'\n', &mut line).map_err(Failure::internal)? == 0 {
-            return Ok(());
-        }
+    let mut staged = StagedReader::open(path)?;
+    let mut number = 0;
+    while let Some(row) = staged.next()? {
         number += 1;
         if number % LOOK == 0 && cancelled.load(Ordering::Relaxed) {
             return Err(Failure::Timeout("remapping".into()));
         }
-        see(serde_json::from_slice(&line).map_err(Failure::internal)?, number)?;
+        see(row, number)?;
     }
+    Ok(())
 }

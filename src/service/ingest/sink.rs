@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
 
+use super::staged::StagedWriter;
 use crate::domain::subjects::Subject;
+use crate::ingest::remap::{Remap, TypeSurvey};
 use crate::ingest::{Reject, Row, Sink, Stopped, Warning};
 
 /// Subjects handed over at a time.
@@ -83,28 +86,38 @@ pub(super) struct FileSink {
     /// `None` once closed: the receiver waits for the last sender to go.
     send: Option<Sender<Message>>,
     batch: Vec<Subject>,
-    pub(super) staged: Lazy,
+    pub(super) staged: StagedWriter,
     pub(super) rejects: Lazy,
     pub(super) staged_rows: u64,
-    pub(super) columns: BTreeSet<String>,
     pub(super) warnings: Vec<Warning>,
     pub(super) labels: BTreeMap<String, String>,
+    /// What the values of staged rows are like, where it is known what they will be remapped with.
+    pub(super) survey: Option<(Arc<Remap>, TypeSurvey)>,
     last_progress: u64,
 }
 
 impl FileSink {
-    pub(super) fn new(scratch: &Path, name: &str, send: Sender<Message>) -> Self {
+    pub(super) fn new(scratch: &Path, name: &str, remap: Option<Arc<Remap>>, send: Sender<Message>) -> Self {
         Self {
+            survey: remap.map(|remap| {
+                let survey = remap.new_survey();
+                (remap, survey)
+            }),
             send: Some(send),
             batch: Vec::new(),
-            staged: Lazy::new(scratch.join(format!("staged-{name}"))),
+            staged: StagedWriter::new(scratch.join(format!("staged-{name}"))),
             rejects: Lazy::new(scratch.join(format!("rejects-{name}"))),
             staged_rows: 0,
-            columns: BTreeSet::new(),
             warnings: Vec::new(),
             labels: BTreeMap::new(),
             last_progress: 0,
         }
+    }
+
+    /// Names of the columns of staged rows, in byte order.
+    pub(super) fn columns(&self) -> Vec<String> {
+        let names: BTreeSet<&str> = self.staged.columns().collect();
+        names.into_iter().take(MOST_COLUMNS).map(str::to_owned).collect()
     }
 
     /// Hands over what is left.
@@ -128,14 +141,10 @@ impl Sink for FileSink {
         match row {
             Row::Staged(row) => {
                 self.staged_rows += 1;
-                if self.columns.len() < MOST_COLUMNS {
-                    for (name, _) in &row.columns {
-                        if !self.columns.contains(name.as_ref()) {
-                            self.columns.insert(name.to_string());
-                        }
-                    }
+                if let Some((remap, survey)) = &mut self.survey {
+                    remap.survey(&row, survey);
                 }
-                self.staged.line(&row);
+                self.staged.row(&row);
                 Ok(())
             }
             Row::Subject(subject) => {

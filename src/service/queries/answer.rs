@@ -1,6 +1,6 @@
 //! One query on our own sources: the same call for own users, peers, Beacon clients and anonymous users.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
 
@@ -82,8 +82,7 @@ impl Queries {
             return Ok(());
         }
         let (manifest, view) = self.views.current(&source.source_id).await?;
-        let scope =
-            Scope { withheld: source.withheld.iter().cloned().collect::<BTreeSet<_>>(), level: permit.level };
+        let scope = Scope { withheld: manifest.withheld(source), level: permit.level };
         let (builder, terms) = (builder.clone(), self.ports.terms.clone());
         let core = self.cores.acquire().await.map_err(Failure::internal)?;
         let wants_ids = level >= Granularity::List;
