@@ -2,6 +2,7 @@
 //!
 //! Boolean, range and count run exactly this; nobody can tell from the time which one was asked for.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use thiserror::Error;
@@ -33,12 +34,17 @@ struct PartHits {
 
 /// Executes a plan on the view it was made from.
 pub fn execute(plan: &Plan, view: &SourceView) -> Result<Hits, PlanMismatch> {
+    execute_on(plan, view, 1)
+}
+
+/// The same with parts of several chunks shared out among up to `threads` threads.
+pub fn execute_on(plan: &Plan, view: &SourceView, threads: usize) -> Result<Hits, PlanMismatch> {
     if plan.view != view.identity() {
         return Err(PlanMismatch);
     }
     let mut hits = Hits::default();
     for visible in view.parts() {
-        let found = run(plan, visible);
+        let found = run(plan, visible, threads);
         hits.len += found.chunks.iter().map(|(_, words)| count(words) as u64).sum::<u64>();
         hits.parts.push(found);
     }
@@ -66,12 +72,13 @@ struct Without<'a> {
     test: Option<Selected<'a>>,
 }
 
+#[derive(Clone, Copy)]
 struct Cursor<'a> {
     posting: Posting<'a>,
     cardinality: u64,
 }
 
-fn run(plan: &Plan, visible: &Visible) -> PartHits {
+fn run(plan: &Plan, visible: &Visible, threads: usize) -> PartHits {
     let part = &visible.part;
     let mut found = PartHits { part: Arc::clone(part), chunks: Vec::new() };
     let mut cursors: Vec<Cursor<'_>> = Vec::new();
@@ -91,12 +98,43 @@ fn run(plan: &Plan, visible: &Visible) -> PartHits {
         bound.push((rank(&predicate, part.subjects() as f64, part.chunks() as f64), predicate));
     }
     bound.sort_by(|((a, x), _), ((b, y), _)| a.cmp(b).then_with(|| x.total_cmp(y)));
+    let chunks = part.chunks();
+    let share = chunks.div_ceil(threads.clamp(1, chunks.max(1))).max(1);
+    let mut ranges = (0..chunks).step_by(share).map(|first| first..chunks.min(first + share));
+    // The first share is done here: most parts have no other. A chunk is worth a thread.
+    let own = ranges.next().unwrap_or(0..0);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = ranges
+            .map(|range| {
+                let (bound, cursors) = (&bound, cursors.clone());
+                scope.spawn(move || walk(bound, cursors, visible, range))
+            })
+            .collect();
+        found.chunks = walk(&bound, cursors, visible, own);
+        for other in others {
+            match other.join() {
+                Ok(chunks) => found.chunks.extend(chunks),
+                Err(defect) => std::panic::resume_unwind(defect),
+            }
+        }
+    });
+    found
+}
+
+/// The subjects of some chunks that satisfy every condition, applied in the order given.
+fn walk(
+    bound: &[((u8, f64), Bound<'_>)],
+    mut cursors: Vec<Cursor<'_>>,
+    visible: &Visible,
+    chunks: Range<usize>,
+) -> Vec<(usize, Box<Words>)> {
+    let mut found = Vec::new();
     let mut scratch = Scratch::default();
-    for chunk in 0..part.chunks() {
+    for chunk in chunks {
         let mut acc = Box::new([0; WORDS]);
         visible.live(chunk, &mut acc);
         let mut left = count(&acc);
-        for (_, predicate) in &bound {
+        for (_, predicate) in bound {
             if left == 0 {
                 break;
             }
@@ -104,7 +142,7 @@ fn run(plan: &Plan, visible: &Visible) -> PartHits {
             left = count(&acc);
         }
         if left > 0 {
-            found.chunks.push((chunk, acc));
+            found.push((chunk, acc));
         }
     }
     found

@@ -19,7 +19,10 @@ const GONE: u32 = u32::MAX;
 /// Writes one part that shows what `parts`, oldest first, show together. Where parts older than all of them remain
 /// beside it (`older`), it hides in them what these hid.
 pub fn merge(parts: Vec<Arc<Part>>, older: bool, out: &mut impl Write) -> Result<PartStats, PartError> {
-    let release = parts.last().map(|part| part.release().to_owned()).unwrap_or_default();
+    // Where they differ that of an older one, so that the whole still counts as built with other terms.
+    let newest = parts.last().map(|part| part.release()).unwrap_or_default();
+    let other = parts.iter().map(|part| part.release()).find(|release| *release != newest);
+    let release = other.unwrap_or(newest).to_owned();
     let view = SourceView::open(parts);
     let parts = view.parts();
     let (ids, places) = order(parts)?;

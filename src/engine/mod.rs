@@ -19,7 +19,7 @@ mod threshold;
 pub mod view;
 mod words;
 
-pub use execute::{Hits, execute};
+pub use execute::{Hits, execute, execute_on};
 pub use index::{IndexRules, Indices, Withheld};
 pub use merge::merge;
 pub use part::{Part, PartBuilder, PartError, PartStats};

@@ -137,8 +137,18 @@ impl SourceView {
         view
     }
 
+    /// How many threads the execution of a plan can use at most.
+    pub fn shares(&self) -> usize {
+        self.parts.iter().map(|part| part.part.chunks()).max().unwrap_or(1)
+    }
+
     pub(crate) fn parts(&self) -> &[Visible] {
         &self.parts
+    }
+
+    /// The biomedical terms in force when each part was built.
+    pub fn releases(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|part| part.part.release())
     }
 
     /// Tells views apart: a plan is only good for the view it was made from.

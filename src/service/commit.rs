@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 use super::Failure;
-use super::indices::{Indices, PART_SUBJECTS};
+use super::indices::{Indices, PART_SUBJECTS, Written};
 use crate::domain::ids::{JobId, SourceId};
-use crate::domain::sources::{Manifest, PartRef};
+use crate::domain::sources::Manifest;
 use crate::domain::subjects::Subject;
 use crate::engine::{PartBuilder, PartError};
 use crate::ingest::demographics;
@@ -55,7 +55,7 @@ pub struct ChangeSet {
     /// Collects the index of what is staged meanwhile.
     builder: Arc<Mutex<PartBuilder>>,
     /// Index parts that are full, in the order their subjects came.
-    parts: Vec<PartRef>,
+    parts: Vec<Written>,
     /// Batches on their way into the index and the store; no two of them have a subject in common.
     under_way: VecDeque<JoinHandle<Result<(), Failure>>>,
 }
@@ -192,8 +192,7 @@ impl ChangeSet {
             &mut *self.builder.lock().unwrap_or_else(PoisonError::into_inner),
             self.indices.builder(),
         );
-        let n = self.number();
-        self.parts.push(self.indices.store_part((n, n), |out| builder.finish(out)).await?);
+        self.parts.push(self.indices.write_part(|out| builder.finish(out)).await?);
         Ok(())
     }
 
@@ -212,7 +211,9 @@ impl ChangeSet {
             next.parts.clear();
             next.replaced_at = n;
         }
-        next.parts.append(&mut self.parts);
+        for written in std::mem::take(&mut self.parts) {
+            next.parts.push(self.indices.store_part(written, (n, n)).await?);
+        }
         let surveyed = self.indices.survey(&self.source, &next.parts).await?;
         surveyed.describe(&mut next);
         next.note_job(self.job.as_str());
@@ -227,7 +228,7 @@ impl ChangeSet {
         // Whatever became of it: it is forgotten.
         let _failed = self.arrived().await;
         self.ports.store.subjects().discard(&self.source, self.number()).await?;
-        self.indices.collect(&self.parts, &self.manifest).await
+        Ok(())
     }
 
     /// Leaves what was staged to another attempt, which has begun or will; nothing more is written after this.

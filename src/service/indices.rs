@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufWriter;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::auth::Inside;
@@ -35,6 +36,21 @@ pub struct Indices {
     views: Views,
 }
 
+/// A part that is written and no blob yet: until a manifest is about to name it, nobody may collect it.
+pub(super) struct Written {
+    path: PathBuf,
+    stats: PartStats,
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        if !self.path.as_os_str().is_empty() {
+            // What is left of it goes when the process starts again.
+            let _ignored = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
 /// What a version can be asked, found out before it is the visible one.
 pub(super) struct Surveyed {
     view: Arc<SourceView>,
@@ -59,21 +75,35 @@ impl Indices {
         PartBuilder::new(self.ports.terms.release())
     }
 
-    /// Writes a part of the changes `first..=last` on a blocking thread and stores it as a blob.
+    /// Writes a part on a blocking thread.
+    pub(super) async fn write_part(
+        &self,
+        write: impl FnOnce(&mut BufWriter<File>) -> Result<PartStats, PartError> + Send + 'static,
+    ) -> Result<Written, Failure> {
+        let path = self.ports.blobs.scratch().join(format!("part-{}", self.ports.random.uuid()));
+        let mut written = Written { path, stats: PartStats::default() };
+        let writing = tokio::task::spawn_blocking(move || {
+            let file = File::create(&written.path).map_err(Failure::internal)?;
+            written.stats = write(&mut BufWriter::with_capacity(1 << 20, file)).map_err(Failure::internal)?;
+            Ok(written)
+        });
+        writing.await.map_err(Failure::internal)?
+    }
+
+    /// Stores a written part of the changes `first..=last` as a blob.
     pub(super) async fn store_part(
         &self,
+        mut written: Written,
         (first, last): (u64, u64),
-        write: impl FnOnce(&mut BufWriter<File>) -> Result<PartStats, PartError> + Send + 'static,
     ) -> Result<PartRef, Failure> {
-        let path = self.ports.blobs.scratch().join(format!("part-{}", self.ports.random.uuid()));
-        let out = path.clone();
-        let writing = tokio::task::spawn_blocking(move || {
-            let mut file = BufWriter::with_capacity(1 << 20, File::create(&out).map_err(Failure::internal)?);
-            write(&mut file).map_err(Failure::internal)
-        });
-        let stats = writing.await.map_err(Failure::internal)??;
-        let blob = self.ports.blobs.put_file(path).await?;
-        Ok(PartRef { blob, bytes: stats.bytes, subjects: stats.subjects, from: first, to: last })
+        let blob = self.ports.blobs.put_file(std::mem::take(&mut written.path)).await?;
+        Ok(PartRef {
+            blob,
+            bytes: written.stats.bytes,
+            subjects: written.stats.subjects,
+            from: first,
+            to: last,
+        })
     }
 
     /// Builds parts anew from everything visible in a version.
@@ -95,7 +125,8 @@ impl Indices {
             }
             if builder.added() >= PART_SUBJECTS || (ended && (builder.added() > 0 || parts.is_empty())) {
                 let full = std::mem::replace(&mut builder, self.builder());
-                parts.push(self.store_part((0, version), |out| full.finish(out)).await?);
+                let written = self.write_part(|out| full.finish(out)).await?;
+                parts.push(self.store_part(written, (0, version)).await?);
             }
             if ended {
                 return Ok(parts);
@@ -188,8 +219,8 @@ impl Indices {
             return Ok(());
         };
         let parts = self.open_parts(&merged).await?;
-        let part = self.store_part((from, to), move |out| merge(parts, first > 0, out)).await?;
-        manifest.parts.push(part);
+        let written = self.write_part(move |out| merge(parts, first > 0, out)).await?;
+        manifest.parts.push(self.store_part(written, (from, to)).await?);
         self.replace_parts(manifest, &merged).await
     }
 
@@ -254,6 +285,13 @@ impl Indices {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Whether any part was built with other biomedical terms than those in force.
+    pub(super) async fn is_of_other_terms(&self, source: &SourceId) -> Result<bool, Failure> {
+        let (_, view) = self.views.current(source).await?;
+        let release = self.ports.terms.release();
+        Ok(view.releases().any(|other| other != release))
     }
 
     /// Sources whose index is older than a day, for the nightly round.

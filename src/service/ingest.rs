@@ -311,6 +311,15 @@ impl Ingest {
         self.committer.indices().rebuild(inside, source).await
     }
 
+    /// Runs a nightly `refresh` job: what is published is made anew from the index, and the index itself only where it
+    /// cannot be opened or was built with other terms than those loaded.
+    pub async fn run_refresh(&self, inside: &Inside, job: &Job, source: &SourceId) -> Result<(), Failure> {
+        match self.committer.indices().is_of_other_terms(source).await {
+            Ok(false) => self.committer.indices().publish(source).await,
+            Ok(true) | Err(_) => self.run_index(inside, job, source).await,
+        }
+    }
+
     /// Shows the files of jobs that ended without a verdict as failed; called when the broker gives a job up.
     pub async fn give_up(&self, _: &Inside, job: &Job, reason: &str) -> Result<(), Failure> {
         let Ok(task) = serde_json::from_value::<Task>(job.payload.clone()) else { return Ok(()) };

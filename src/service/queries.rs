@@ -152,7 +152,6 @@ impl Queries {
             "networkId": query.acting.network_id(), "requestedLevel": query.requested_level,
             "sources": answers.iter().map(|a| &a.source_id).collect::<Vec<_>>(),
         });
-        self.ports.store.documents().put(Room::Audit, id.as_str(), &audit).await?;
         let (answers, sealed) = self.seal(answers, query.acting.original_id()).await?;
         let response = StoredResponse {
             response_id: response_id.clone(),
@@ -163,7 +162,14 @@ impl Queries {
             sealed,
             failure: None,
         };
-        match self.responses().insert(&response_id, &response).await {
+        let responses = self.responses();
+        // Handed over in this order and written together.
+        let (audited, answered) = tokio::join!(
+            self.ports.store.documents().put(Room::Audit, id.as_str(), &audit),
+            responses.insert(&response_id, &response)
+        );
+        audited?;
+        match answered {
             // Another worker answered the same query first.
             Ok(()) | Err(crate::store::StoreError::Conflict(_)) => {}
             Err(other) => return Err(other.into()),

@@ -25,6 +25,7 @@ pub fn run(
             "ingest" => services.ingest.run(&inside, &job, stop).await,
             "remap" => services.ingest.run_remap(&inside, &job, stop).await,
             "index" => services.ingest.run_index(&inside, &job, &source(&job)?).await,
+            "refresh" => services.ingest.run_refresh(&inside, &job, &source(&job)?).await,
             "drop-source" => services.sources.drop_data(&inside, &source(&job)?).await,
             "cleanup" => tidy(&services).await,
             other => Err(Failure::Unprocessable(format!("this release does not know jobs of kind {other}"))),

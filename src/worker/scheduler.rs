@@ -64,7 +64,7 @@ async fn tick(services: &Services, holder: &str) -> Result<(), Failure> {
         for source in services.indices.stale(&inside).await? {
             let job = NewJob {
                 queue: Queue::DatabaseManager,
-                kind: "index".into(),
+                kind: "refresh".into(),
                 key: Some(source.to_string()),
                 payload: json!({"sourceId": source}),
             };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cv3_backend::domain::queries::{Builder, Granularity};
 use cv3_backend::domain::subjects::Subject;
-use cv3_backend::engine::{Plan, Scope, execute};
+use cv3_backend::engine::{Plan, Scope, execute, execute_on};
 use serde_json::{Value, json};
 
 use super::source::{Change, view};
@@ -74,6 +74,8 @@ fn answers_beyond_one_chunk_are_exact() {
         let hits = execute(&plan, &view).unwrap();
         let expected: Vec<String> =
             (0..SIZE).filter(there).filter(|n| holds(*n)).map(|n| format!("{n:07}")).collect();
+        let shared = execute_on(&plan, &view, 2).unwrap();
+        assert!(shared.ids(0, usize::MAX) == expected, "{builder} on two threads");
         assert!(hits.ids(0, usize::MAX) == expected, "{builder}: {} for {}", hits.len(), expected.len());
         let middle = expected.len() / 2;
         assert_eq!(hits.ids(middle as u64, 5), expected[middle..(middle + 5).min(expected.len())]);

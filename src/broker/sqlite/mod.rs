@@ -78,8 +78,13 @@ impl Broker for SqliteBroker {
         let id = JobId::from_uuid(SystemRandom.uuid());
         let entry = jobs::Entry { job: id.clone(), queue: job.queue, kind: job.kind, key: job.key, payload };
         let now = self.clock.now();
+        // As durable as what it is about: a query and its answer are not synced either (design §3).
+        let survives = match job.queue {
+            Queue::DatabaseManager => Survives::PowerLoss,
+            Queue::QueryCompiler | Queue::QueryMeta => Survives::Kill,
+        };
         self.writer
-            .write(Survives::PowerLoss, move |connection, wakes| {
+            .write(survives, move |connection, wakes| {
                 wakes.push(entry.queue);
                 jobs::insert(connection, &entry, now)
             })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Queries;
 use crate::domain::filter::Filter;
@@ -10,7 +11,7 @@ use crate::domain::groups::{Permit, permits};
 use crate::domain::ids::SourceId;
 use crate::domain::queries::{AnswerState, Builder, Granularity, QueryResponse, ResultDetails};
 use crate::domain::sources::{Source, SourceType};
-use crate::engine::{Plan, Scope, execute, privacy};
+use crate::engine::{Plan, Scope, execute_on, privacy};
 use crate::secrets::Purpose;
 use crate::service::Failure;
 use crate::service::auth::{Acting, user_key};
@@ -85,17 +86,20 @@ impl Queries {
         let scope = Scope { withheld: manifest.withheld(source), level: permit.level };
         let (builder, terms) = (builder.clone(), self.ports.terms.clone());
         let core = self.cores.acquire().await.map_err(Failure::internal)?;
+        // Cores that nobody waits for help with large sources.
+        let more = Idle::of(&self.cores, view.shares());
+        let threads = 1 + more.0.len();
         let wants_ids = level >= Granularity::List;
         let (plan, total, n, ids) = tokio::task::spawn_blocking(move || {
             let plan = Plan::make(&builder, &view, &*terms, &scope);
-            let hits = execute(&plan, &view).map_err(Failure::internal)?;
+            let hits = execute_on(&plan, &view, threads).map_err(Failure::internal)?;
             let n = hits.len();
             let ids = if wants_ids { hits.ids(0, MOST_DETAILS) } else { Vec::new() };
             Ok::<_, Failure>((plan, view.record_count(), n, ids))
         })
         .await
         .map_err(Failure::internal)??;
-        drop(core);
+        drop((core, more));
         head.notices.extend(plan.notices.iter().cloned());
         let digest = plan.digest();
         let mut level = level;
@@ -147,6 +151,16 @@ impl Queries {
             subjects.extend(documents.iter().map(crate::domain::subjects::Subject::published));
         }
         Ok(ResultDetails { subjects })
+    }
+}
+
+/// Places of cores that were free.
+struct Idle<'a>(Vec<SemaphorePermit<'a>>);
+
+impl<'a> Idle<'a> {
+    /// Takes as many as are free and can be used, besides the one the asker has.
+    fn of(cores: &'a Semaphore, usable: usize) -> Self {
+        Self(std::iter::from_fn(|| cores.try_acquire().ok()).take(usable.saturating_sub(1)).collect())
     }
 }
 
