@@ -1,5 +1,7 @@
 //! Networks this installation is in; alone it is a network of one (specification §1).
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -9,21 +11,23 @@ use crate::domain::filter::Filter;
 use crate::domain::ids::NetworkId;
 use crate::domain::networks::{Network, Node};
 use crate::ports::Ports;
+use crate::store::{Kept, Room};
 
 /// Reads networks and their members.
 #[derive(Debug, Clone)]
 pub struct Networks {
     ports: Ports,
+    networks: Arc<Kept<Network>>,
 }
 
 impl Networks {
     pub(super) fn new(ports: Ports) -> Self {
-        Self { ports }
+        Self { ports, networks: Arc::new(Kept::new(Room::Networks)) }
     }
 
     /// All networks for data administrators, else those in which the asker has a group.
-    pub async fn visible(&self, asker: &Asker) -> Result<Vec<Network>, Failure> {
-        let all = self.ports.store.networks().find(&Filter::all()).await?;
+    pub async fn visible(&self, asker: &Asker) -> Result<Vec<Arc<Network>>, Failure> {
+        let all = self.networks.find(self.ports.store.documents(), &Filter::all()).await?;
         if asker.may(Duty::Data) {
             return Ok(all);
         }
@@ -33,7 +37,7 @@ impl Networks {
     }
 
     /// One of the asker's networks.
-    pub async fn one(&self, asker: &Asker, id: &NetworkId) -> Result<Network, Failure> {
+    pub async fn one(&self, asker: &Asker, id: &NetworkId) -> Result<Arc<Network>, Failure> {
         let mine = self.visible(asker).await?;
         mine.into_iter()
             .find(|n| n.network_id == *id)
@@ -41,7 +45,7 @@ impl Networks {
     }
 
     /// The network a call is about: the one named, else the asker's only one (specification §2.4).
-    pub async fn chosen(&self, asker: &Asker, named: Option<&NetworkId>) -> Result<Network, Failure> {
+    pub async fn chosen(&self, asker: &Asker, named: Option<&NetworkId>) -> Result<Arc<Network>, Failure> {
         if let Some(id) = named {
             return self.one(asker, id).await;
         }

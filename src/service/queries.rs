@@ -20,8 +20,9 @@ use crate::domain::filter::{Condition, Filter};
 use crate::domain::ids::{NodeId, QueryId, UserId};
 use crate::domain::networks::Network;
 use crate::domain::queries::{Builder, Granularity, QueryResponse};
+use crate::domain::sources::Source;
 use crate::ports::Ports;
-use crate::store::{Collection, Room};
+use crate::store::{Collection, Kept, Room};
 
 pub use details::Sealed;
 pub use history::Progress;
@@ -35,6 +36,7 @@ pub struct Queries {
     ports: Ports,
     options: Live,
     views: Views,
+    sources: Arc<Kept<Source>>,
     /// Bounds the sources evaluated at the same time to the machine's cores.
     cores: Arc<Semaphore>,
     /// Sources of one query charge the same account: here one after the other, across replicas by conditional writes.
@@ -83,7 +85,14 @@ pub(super) struct StoredResponse {
 impl Queries {
     pub(super) fn new(ports: Ports, options: Live, views: Views) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { ports, options, views, cores: Arc::new(Semaphore::new(cores)), spending: Arc::default() }
+        Self {
+            ports,
+            options,
+            views,
+            sources: Arc::new(Kept::new(Room::Sources)),
+            cores: Arc::new(Semaphore::new(cores)),
+            spending: Arc::default(),
+        }
     }
 
     fn queries(&self) -> Collection<'_, StoredQuery> {

@@ -7,6 +7,7 @@
 //! No multi-document transactions: a standalone MongoDB has none.
 
 pub mod error;
+pub mod kept;
 pub mod rooms;
 pub mod sqlite;
 
@@ -20,6 +21,7 @@ use crate::domain::ids::SourceId;
 use crate::domain::sources::Manifest;
 use crate::domain::subjects::Subject;
 pub use error::StoreError;
+pub use kept::Kept;
 pub use rooms::{Collection, Room};
 
 /// A storage engine.
@@ -51,6 +53,17 @@ pub trait Documents: Send + Sync + Debug {
 
     /// Documents that meet the filter, in its order.
     async fn find(&self, room: Room, filter: &Filter) -> Result<Vec<Stored>, StoreError>;
+
+    /// The revision of a document alone. No revision of a room is ever used twice for one id.
+    async fn revision(&self, room: Room, id: &str) -> Result<Option<u64>, StoreError> {
+        Ok(self.get(room, id).await?.map(|stored| stored.revision))
+    }
+
+    /// Ids and revisions of the documents that meet the filter, in its order.
+    async fn revisions(&self, room: Room, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError> {
+        let found = self.find(room, filter).await?;
+        Ok(found.into_iter().map(|stored| (stored.id, stored.revision)).collect())
+    }
 
     /// How many documents meet the filter's conditions (paging is ignored).
     async fn count(&self, room: Room, filter: &Filter) -> Result<u64, StoreError>;

@@ -91,7 +91,7 @@ impl<'a, T: Serialize + DeserializeOwned> Collection<'a, T> {
         Self { documents, room, of: PhantomData }
     }
 
-    fn read(&self, body: Value) -> Result<T, StoreError> {
+    pub(super) fn read(&self, body: Value) -> Result<T, StoreError> {
         serde_json::from_value(body)
             .map_err(|e| StoreError::Corrupt { room: self.room.collection(), reason: e.to_string() })
     }

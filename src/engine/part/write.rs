@@ -1,6 +1,6 @@
 //! Building a part from subjects, which may come in any order and repeatedly.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 
 use foldhash::fast::RandomState;
@@ -18,7 +18,7 @@ pub struct PartBuilder {
     ids: IdWriter,
     tombstones: IdWriter,
     /// Subjects in order of arrival by key.
-    keys: HashMap<Box<[u8]>, Vec<u32>, RandomState>,
+    keys: Keys,
     columns: HashMap<Box<[u8]>, ColumnBuilder, RandomState>,
 }
 
@@ -33,6 +33,36 @@ struct ColumnBuilder {
     arrivals: Vec<u32>,
     values: u32,
     repeated: bool,
+}
+
+/// Arrivals by key. Keys of two bytes (fields and traits) are half of all that subjects have: they need no hashing.
+#[derive(Debug, Default)]
+struct Keys {
+    short: BTreeMap<[u8; 2], Vec<u32>>,
+    long: HashMap<Box<[u8]>, Vec<u32>, RandomState>,
+}
+
+impl Keys {
+    fn add(&mut self, key: &[u8], arrival: u32) {
+        let arrivals = match key.try_into() {
+            Ok(short) => self.short.entry(short).or_default(),
+            Err(_) => match self.long.get_mut(key) {
+                Some(arrivals) => arrivals,
+                None => self.long.entry(key.into()).or_default(),
+            },
+        };
+        if arrivals.last() != Some(&arrival) {
+            arrivals.push(arrival);
+        }
+    }
+
+    /// In byte order.
+    fn sorted(self) -> Vec<(Box<[u8]>, Vec<u32>)> {
+        let short = self.short.into_iter().map(|(key, arrivals)| (Box::from(key.as_slice()), arrivals));
+        let mut all: Vec<_> = short.chain(self.long).collect();
+        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        all
+    }
 }
 
 impl ColumnBuilder {
@@ -149,7 +179,7 @@ impl PartBuilder {
             release: release.into(),
             ids: IdWriter::default(),
             tombstones: IdWriter::default(),
-            keys: HashMap::default(),
+            keys: Keys::default(),
             columns: HashMap::default(),
         }
     }
@@ -166,13 +196,7 @@ impl PartBuilder {
         let (keys, columns) = (&mut self.keys, &mut self.columns);
         keys::of(
             subject,
-            |key| match keys.get_mut(key) {
-                Some(arrivals) if arrivals.last() == Some(&arrival) => {}
-                Some(arrivals) => arrivals.push(arrival),
-                None => {
-                    keys.insert(key.into(), vec![arrival]);
-                }
-            },
+            |key| keys.add(key, arrival),
             |name, cells| {
                 let mut cells = cells.peekable();
                 if cells.peek().is_none() {
@@ -196,9 +220,7 @@ impl PartBuilder {
     pub fn finish(self, out: &mut impl Write) -> Result<PartStats, PartError> {
         let ranking = self.ids.ranking();
         let mut file = PartFile::begin(out, self.ids, ranking.as_ref(), self.tombstones)?;
-        let mut keys: Vec<_> = self.keys.into_iter().collect();
-        keys.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        for (key, mut ordinals) in keys {
+        for (key, mut ordinals) in self.keys.sorted() {
             if let Some(ranking) = &ranking {
                 ordinals = ordinals.into_iter().filter_map(|arrival| ranking.place(arrival)).collect();
                 ordinals.sort_unstable();

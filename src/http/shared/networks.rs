@@ -59,7 +59,7 @@ impl NetworksApi {
         network_id: Path<String>,
     ) -> poem::Result<Json<Doc<EavIndexShape>>> {
         let network = self.0.networks.one(&asker.0, &id(NetworkId::parse(network_id.0))?).await?;
-        let index = network.record_index.map(|index| index.eav_index).unwrap_or_default();
+        let index = network.record_index.as_ref().map(|index| index.eav_index.clone()).unwrap_or_default();
         Ok(Json(Doc::of(json!(index))))
     }
 

@@ -1,6 +1,7 @@
 //! One query on our own sources: the same call for own users, peers, Beacon clients and anonymous users.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -47,7 +48,11 @@ impl Queries {
     }
 
     /// Online sources the acting user's groups grant in the query's network (§8.4).
-    async fn candidates(&self, builder: &Builder, acting: &Acting) -> Result<Vec<(Source, Permit)>, Failure> {
+    async fn candidates(
+        &self,
+        builder: &Builder,
+        acting: &Acting,
+    ) -> Result<Vec<(Arc<Source>, Permit)>, Failure> {
         let filter = Filter::contains("assignedUsers", acting.acting_id().as_str());
         let groups = self.ports.store.groups().find(&filter).await?;
         let mut granted: BTreeMap<SourceId, Permit> =
@@ -57,7 +62,8 @@ impl Queries {
         }
         let mut candidates = Vec::new();
         for (id, permit) in granted {
-            if let Some(source) = self.ports.store.sources().get(id.as_str()).await?.filter(|s| s.online) {
+            let source = self.sources.get(self.ports.store.documents(), id.as_str()).await?;
+            if let Some(source) = source.filter(|source| source.online) {
                 candidates.push((source, permit));
             }
         }

@@ -99,6 +99,34 @@ impl Documents for SqliteDocuments {
         self.readers.read(read).await
     }
 
+    async fn revision(&self, room: Room, id: &str) -> Result<Option<u64>, StoreError> {
+        let id = id.to_owned();
+        let sql = format!("SELECT revision FROM {} WHERE id = ?1", schema::table(room));
+        let read = move |connection: &Connection| {
+            let found: Option<i64> =
+                connection.prepare_cached(&sql)?.query_row([id], |row| row.get(0)).optional()?;
+            found.map(|revision| u64::try_from(revision).map_err(StoreError::engine)).transpose()
+        };
+        self.readers.read(read).await
+    }
+
+    async fn revisions(&self, room: Room, filter: &Filter) -> Result<Vec<(String, u64)>, StoreError> {
+        let tail = filter::whole(filter)?;
+        let sql = format!("SELECT id, revision FROM {}{}", schema::table(room), tail.sql);
+        let read = move |connection: &Connection| {
+            let mut statement = connection.prepare_cached(&sql)?;
+            let rows = statement.query_map(params_from_iter(tail.parameters), |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+            })?;
+            rows.map(|found| {
+                let (id, revision) = found?;
+                Ok((id, u64::try_from(revision).map_err(StoreError::engine)?))
+            })
+            .collect()
+        };
+        self.readers.read(read).await
+    }
+
     async fn count(&self, room: Room, filter: &Filter) -> Result<u64, StoreError> {
         let tail = filter::conditions(filter)?;
         let sql = format!("SELECT count(*) FROM {}{}", schema::table(room), tail.sql);

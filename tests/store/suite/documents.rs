@@ -3,7 +3,7 @@
 use cv3_backend::domain::filter::Filter;
 use cv3_backend::domain::ids::UserId;
 use cv3_backend::domain::users::{Role, UserInfo};
-use cv3_backend::store::{Room, StoreError};
+use cv3_backend::store::{Kept, Room, StoreError};
 use serde_json::{Value, json};
 
 use super::conflicts;
@@ -118,6 +118,36 @@ pub async fn a_revision_grows_with_every_write_even_past_a_removal(engine: &impl
             documents.delete_where(Room::Config, &Filter::all()).await.unwrap();
         }
     }
+}
+
+/// What is kept as parsed is never older than the store, whoever wrote, and goes where the document goes.
+pub async fn kept_documents_are_as_current_as_the_store(engine: &impl Engine) {
+    let store = engine.open().unwrap();
+    let documents = store.documents();
+    let kept: Kept<serde_json::Value> = Kept::new(Room::Nodes);
+    assert!(kept.get(documents, "a").await.unwrap().is_none());
+    let mut revision = 0;
+    for round in 0..3 {
+        documents.put(Room::Nodes, "a", &json!({"nodeId": "a", "round": round})).await.unwrap();
+        documents.put(Room::Nodes, &format!("b{round}"), &json!({"nodeId": "b", "round": 0})).await.unwrap();
+        for _ in 0..2 {
+            let a = kept.get(documents, "a").await.unwrap().unwrap();
+            assert_eq!(a["round"], json!(round));
+        }
+        let now = documents.revision(Room::Nodes, "a").await.unwrap().unwrap();
+        assert_eq!(now, documents.get(Room::Nodes, "a").await.unwrap().unwrap().revision);
+        assert!(now > revision);
+        revision = now;
+        let all = kept.find(documents, &Filter::equals("round", round)).await.unwrap();
+        assert!(all.iter().all(|found| found["round"] == json!(round)) && !all.is_empty());
+        assert_eq!(kept.find(documents, &Filter::all()).await.unwrap().len(), round + 2);
+    }
+    let ids = documents.revisions(Room::Nodes, &Filter::all().newest_first("round")).await.unwrap();
+    let ids: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["a", "b0", "b1", "b2"]);
+    documents.delete(Room::Nodes, "a").await.unwrap();
+    assert!(kept.get(documents, "a").await.unwrap().is_none());
+    assert_eq!(documents.revision(Room::Nodes, "a").await.unwrap(), None);
 }
 
 pub async fn one_of_many_conditional_writers_wins_each_revision(engine: &impl Engine) {

@@ -29,6 +29,7 @@ macro_rules! every_test {
             rooms_do_not_see_each_other,
             a_replacement_needs_the_expected_revision,
             a_revision_grows_with_every_write_even_past_a_removal,
+            kept_documents_are_as_current_as_the_store,
             one_of_many_conditional_writers_wins_each_revision,
             a_failing_write_leaves_its_neighbours_alone,
             an_update_keeps_the_fields_its_type_does_not_know,
