@@ -34,7 +34,8 @@ pub struct Build {
     /// phenotype.hpoa
     #[arg(long)]
     phenotype_hpoa: Option<PathBuf>,
-    /// Folder or archive of Orphanet's tables
+    /// Folder or tar archive of Orphanet's tables, or of Orphadata's XML (en_product1, en_product3_*, en_product4,
+    /// en_product6)
     #[arg(long)]
     orphanet: Option<PathBuf>,
     /// ReactomePathways.gmt
@@ -102,7 +103,10 @@ impl Build {
         };
         let temporary = self.out.with_extension("new");
         let mut file = std::fs::File::create(&temporary).with_context(|| temporary.display().to_string())?;
-        let report = build::build(&inputs, &mut file)?;
+        let report = build::build(&inputs, &mut file).inspect_err(|_| {
+            // Nothing was written; what cannot be removed is overwritten by the next build.
+            let _left = std::fs::remove_file(&temporary);
+        })?;
         file.sync_all()?;
         std::fs::rename(&temporary, &self.out)?;
         output.result(&json!({"file": self.out, "notes": report.notes}), || {

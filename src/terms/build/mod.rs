@@ -1,6 +1,6 @@
 //! Official releases → one term file, deterministically: the same inputs give the same content.
 //!
-//! Each release has a reader of its own: `hpo.rs` (with `obo.rs`, `annotation.rs`), `orphanet.rs`,
+//! Each release has a reader of its own: `hpo.rs` (with `obo.rs`, `annotation.rs`), `orphanet/`,
 //! `reactome.rs`, `hgnc.rs`; `input.rs` opens plain, gzip and xz files. Without an `hp.obo` the HPO data of the
 //! embedded file is taken over unchanged, so that an operator needs to supply only what is added.
 //! Not here: what sections mean (`form.rs` and the modules that read them). To add a release: a path in
@@ -33,9 +33,10 @@ pub struct BuildInputs {
     /// `phenotype.hpoa`, optional with `hp.obo`: diseases, and links between ORDO and HPO.
     pub phenotype_hpoa: Option<PathBuf>,
     /// A folder or tar archive with `ordo_terms.tsv`, `ordo_edges.tsv` and, optionally, `hoom.tsv`,
-    /// `ordo_genes.tsv`, `ordo_omim.tsv`.
+    /// `ordo_genes.tsv`, `ordo_omim.tsv`; or with Orphadata's XML products 1, 3, 4 and 6, of which one may also be
+    /// named alone.
     pub orphanet: Option<PathBuf>,
-    /// Release of the Orphanet files, which do not name it; without it a date in the file name is taken.
+    /// Release of the Orphanet files; without it the date that the XML states or a date in the file name is taken.
     pub orphanet_version: Option<String>,
     /// `ReactomePathways.gmt`.
     pub reactome: Option<PathBuf>,

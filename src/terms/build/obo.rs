@@ -50,7 +50,9 @@ pub fn read(input: &Input) -> Result<(String, Vec<Stanza>), BuildError> {
     terms.extend(stanza);
     match terms.iter().find(|term| term.id.is_empty()) {
         Some(_) => Err(input.unusable("a [Term] has no id")),
-        None if version.is_empty() => Err(input.unusable("it has no data-version")),
+        None if version.is_empty() => {
+            Err(input.unusable("it has no data-version; read is hp.obo, the OBO format"))
+        }
         None => Ok((version, terms)),
     }
 }

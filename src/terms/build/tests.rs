@@ -39,7 +39,12 @@ const HPOA: &str = "database_id\tdisease_name\tqualifier\thpo_id\tfrequency\tsex
 
 #[rstest]
 #[case("data-version: 1\n[Term]\nid: MP:1\n", GENES, "", "hp.obo, line 3: MP:1 is not an HPO id")]
-#[case("[Term]\nid: HP:0000001\n", GENES, "", "hp.obo: it has no data-version")]
+#[case(
+    "[Term]\nid: HP:0000001\n",
+    GENES,
+    "",
+    "hp.obo: it has no data-version; read is hp.obo, the OBO format"
+)]
 #[case(
     "data-version: 1\n[Term]\nid: HP:0000001\nis_a: HP:0000002\n",
     GENES,
@@ -174,7 +179,7 @@ fn the_same_inputs_give_the_same_bytes_and_the_report_counts_them() {
     assert_eq!(
         report.notes,
         [
-            "1 ORDO edges name a code that ordo_terms.tsv does not have",
+            "1 ORDO edges name a code that is no concept",
             "1 links of ORDO name an HPO term that this HPO release does not have",
         ]
     );
