@@ -67,14 +67,12 @@ fn fingerprint(text: &str) -> u64 {
     hasher.finish().max(1)
 }
 
-/// Singleton, trio (a proband and both parents) or larger, from the pedigree, else from the packets.
+/// Singleton, trio (a proband and both parents) or another family, from the pedigree. A pedigree may leave out people
+/// who have packets; without one three packets are taken for a trio.
 pub(super) fn family_type(family: &Family<'_>) -> Option<FamilyType> {
     let persons = &family.pedigree.persons;
-    let size = match persons.len() {
-        0 => usize::from(family.proband.is_some()) + family.relatives.len(),
-        persons => persons,
-    };
-    match size {
+    let packets = usize::from(family.proband.is_some()) + family.relatives.len();
+    match persons.len().max(packets) {
         0 => None,
         1 => Some(FamilyType::Singleton),
         3 if persons.is_empty() || has_both_parents(family) => Some(FamilyType::Trio),

@@ -203,6 +203,10 @@ fn family(persons: Value, relatives: usize) -> Value {
     0, FamilyType::Trio)]
 #[case(json!([{"individualId": "P", "paternalId": "R0"}, {"individualId": "R0"}, {"individualId": "R1"}]),
     0, FamilyType::Family)]
+#[case(json!([{"individualId": "P"}]), 0, FamilyType::Singleton)]
+#[case(json!([{"individualId": "P"}]), 2, FamilyType::Family)]
+#[case(json!([{"individualId": "P", "paternalId": "R0", "maternalId": "R1"}, {"individualId": "R0"}, {"individualId": "R1"}]),
+    3, FamilyType::Family)]
 fn a_family_has_a_type(#[case] persons: Value, #[case] relatives: usize, #[case] expected: FamilyType) {
     let kept = read_json(&family(persons, relatives));
     assert_eq!(kept.subjects.len(), 1 + relatives);
