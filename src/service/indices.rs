@@ -307,7 +307,10 @@ impl Indices {
     pub(super) fn map_diseases(&self, subject: &mut Subject) -> bool {
         let Some(diseases) = subject.eav.get("disease") else { return false };
         let omim = diseases.scalars().iter().filter_map(|value| match value {
-            crate::domain::subjects::Scalar::Text(text) => text.strip_prefix("OMIM:"),
+            crate::domain::subjects::Scalar::Text(text) => text
+                .split_once(':')
+                .filter(|(prefix, _)| prefix.eq_ignore_ascii_case("OMIM"))
+                .map(|(_, number)| number),
             _ => None,
         });
         let known: Vec<String> = omim.flat_map(|id| self.ports.terms.ordo_of_omim(id)).collect();
