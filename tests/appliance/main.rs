@@ -1,7 +1,7 @@
 //! The real binary, started as an operator starts it and spoken to over HTTP only.
 //!
-//! Lives here: one file per promise (`api`: every endpoint, role, level and refusal; `phenopackets`: every answer
-//! against a naive scan; `kill`: nothing acknowledged is lost; `processes`: services apart; `reload`: the configuration
+//! Lives here: one file per promise (`api`: every endpoint, role, level and refusal; `families`: families and cohorts; `phenopackets`: every
+//! answer against a naive scan; `kill`: nothing acknowledged is lost; `processes`: services apart; `reload`: the configuration
 //! read again; `signin`: accounts and tokens; `tables`: sheets and variants against a count of the files; `bad_input`:
 //! what refused input is told; `terms`: a built term file asked; `tools`: what the README tells a data manager to type) and what they share (`support`).
 //! Does not: rules of one module (tested beside it) and ports in process (`tests/store`, `tests/broker` …).
@@ -20,6 +20,7 @@
 
 mod api;
 mod bad_input;
+mod families;
 mod kill;
 mod oracle;
 mod phenopackets;
