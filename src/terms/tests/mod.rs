@@ -4,6 +4,7 @@ mod annotation;
 mod damage;
 mod released;
 mod similarity;
+mod vectors;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
