@@ -22,6 +22,7 @@ mod filters;
 mod generate;
 #[cfg(test)]
 mod indices;
+#[cfg(test)]
 mod merging;
 #[cfg(test)]
 mod oracle;
