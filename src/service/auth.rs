@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use super::callers::Callers;
 use super::settings::Settings;
 use super::{Failure, Live};
 use crate::domain::access::{Duty, may};
@@ -205,11 +207,13 @@ pub struct Auth {
     ports: Ports,
     options: Live,
     settings: Settings,
+    callers: Arc<Callers>,
 }
 
 impl Auth {
     pub(super) fn new(ports: Ports, options: Live, settings: Settings) -> Self {
-        Self { ports, options, settings }
+        let callers = Arc::new(Callers::new(ports.broker.subscribe()));
+        Self { ports, options, settings, callers }
     }
 
     /// Where front ends send people to sign in.
@@ -227,6 +231,11 @@ impl Auth {
         if claims.service_account {
             return Err(Failure::Forbidden("a service account is not a user".into()));
         }
+        let now = self.ports.clock.now();
+        let since = match self.callers.get(&claims.user_id, now) {
+            Ok(user) => return Ok(Caller { user, profile: claims.profile }),
+            Err(since) => since,
+        };
         let Some(user) = self.ports.store.users().get(claims.user_id.as_str()).await? else {
             self.register(&claims).await?;
             return Err(Failure::Forbidden(
@@ -239,6 +248,7 @@ impl Auth {
         if !self.ports.secrets.has_key(&user_key(&user.user_id)).await? {
             return Err(Failure::Forbidden("this account may not sign in here; ask an administrator".into()));
         }
+        self.callers.keep(&user, since, now);
         Ok(Caller { user, profile: claims.profile })
     }
 

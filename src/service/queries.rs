@@ -5,7 +5,8 @@ mod budget;
 mod details;
 mod history;
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,10 @@ pub use history::Progress;
 /// The largest query body, in bytes.
 const MOST_BODY: usize = 1 << 20;
 
+/// Queries remembered at most, each with a body of so many bytes at most.
+const MOST_REMEMBERED: usize = 512;
+const MOST_REMEMBERED_BODY: usize = 8 << 10;
+
 /// Asks and answers record queries.
 #[derive(Debug, Clone)]
 pub struct Queries {
@@ -37,6 +42,8 @@ pub struct Queries {
     options: Live,
     views: Views,
     sources: Arc<Kept<Source>>,
+    /// Queries asked here a moment ago, which the worker and their askers now read again and again.
+    recent: Arc<std::sync::Mutex<HashMap<QueryId, Arc<StoredQuery>>>>,
     /// Bounds the sources evaluated at the same time to the machine's cores.
     cores: Arc<Semaphore>,
     /// Sources of one query charge the same account: here one after the other, across replicas by conditional writes.
@@ -90,6 +97,7 @@ impl Queries {
             options,
             views,
             sources: Arc::new(Kept::new(Room::Sources)),
+            recent: Arc::default(),
             cores: Arc::new(Semaphore::new(cores)),
             spending: Arc::default(),
         }
@@ -137,6 +145,7 @@ impl Queries {
             acting,
         };
         self.queries().insert(query_id.as_str(), &query).await?;
+        self.remember(query);
         let job = NewJob {
             queue: Queue::QueryCompiler,
             kind: "record".into(),
@@ -147,12 +156,35 @@ impl Queries {
         Ok(query_id)
     }
 
-    /// Runs a stored query on our own sources and stores the node's one response document. Idempotent.
-    pub async fn run(&self, _: &Inside, id: &QueryId) -> Result<(), Failure> {
-        let Some(query) = self.queries().get(id.as_str()).await? else { return Ok(()) };
+    /// Keeps a stored query, which never changes, while it is likely to be read.
+    fn remember(&self, query: StoredQuery) {
+        if query.body.len() > MOST_REMEMBERED_BODY {
+            return;
+        }
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() >= MOST_REMEMBERED {
+            recent.clear();
+        }
+        recent.insert(query.query_id.clone(), Arc::new(query));
+    }
+
+    /// A stored query.
+    async fn query(&self, id: &QueryId) -> Result<Option<Arc<StoredQuery>>, Failure> {
+        let now = self.ports.clock.now();
+        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        match recent.filter(|query| now < query.deadline) {
+            Some(query) => Ok(Some(query)),
+            None => Ok(self.queries().get(id.as_str()).await?.map(Arc::new)),
+        }
+    }
+
+    /// Runs a stored query on our own sources and stores the node's one response document. Idempotent; `again` = an
+    /// earlier attempt may have answered.
+    pub async fn run(&self, _: &Inside, id: &QueryId, again: bool) -> Result<(), Failure> {
+        let Some(query) = self.query(id).await? else { return Ok(()) };
         let Some(node) = query.nodes.first().cloned() else { return Ok(()) };
         let response_id = format!("{id}:{node}");
-        if self.responses().get(&response_id).await?.is_some() {
+        if again && self.responses().get(&response_id).await?.is_some() {
             return Ok(());
         }
         let answers = self.answer(&query.builder, &query.acting).await?;
@@ -188,7 +220,7 @@ impl Queries {
 
     /// Records that our node cannot answer, where the caller looks.
     pub async fn fail(&self, _: &Inside, id: &QueryId, reason: &str) -> Result<(), Failure> {
-        let Some(query) = self.queries().get(id.as_str()).await? else { return Ok(()) };
+        let Some(query) = self.query(id).await? else { return Ok(()) };
         let Some(node) = query.nodes.first().cloned() else { return Ok(()) };
         let response_id = format!("{id}:{node}");
         let response = StoredResponse {

@@ -35,8 +35,10 @@ impl Users {
     }
 
     /// The caller's own account as published.
-    pub fn own(&self, caller: &Caller) -> Value {
-        published(caller.user(), caller.profile(), true)
+    pub async fn own(&self, caller: &Caller) -> Result<Value, Failure> {
+        // Read anew: a budget goes down with every range answer.
+        let user = self.ports.store.users().get(caller.id().as_str()).await?;
+        Ok(published(user.as_ref().unwrap_or(caller.user()), caller.profile(), true))
     }
 
     /// Users with a local entry; data administrators get the reduced form of specification §5.6.
@@ -101,7 +103,7 @@ impl Users {
                 Ok::<(), Failure>(())
             })
             .await?;
-        Ok(())
+        changed(&self.ports, caller.id()).await
     }
 
     /// The user's id by user name or e-mail, for the operator's tool.
@@ -162,8 +164,14 @@ pub(super) async fn create(
         ports.identity.delete(&id).await?;
         return Err(failure);
     }
-    ports.broker.publish(Notice { topic: "user".into(), subject: id.to_string() }).await?;
+    changed(ports, &id).await?;
     Ok(id)
+}
+
+/// Tells every process that an account is not as it was.
+async fn changed(ports: &Ports, id: &UserId) -> Result<(), Failure> {
+    ports.broker.publish(Notice { topic: "user".into(), subject: id.to_string() }).await?;
+    Ok(())
 }
 
 fn published(user: &UserInfo, profile: &Profile, allow_login: bool) -> Value {

@@ -22,7 +22,7 @@ pub fn run(
         let inside = services.auth.inside();
         let id = job.payload.get("queryId").and_then(Value::as_str).unwrap_or_default();
         let id = QueryId::parse(id).map_err(|e| Failure::Invalid(e.to_string()))?;
-        let done = services.queries.run(&inside, &id).await;
+        let done = services.queries.run(&inside, &id, job.attempts > 1).await;
         if let Err(failure) = &done
             && failure.kind() != Kind::Unavailable
         {

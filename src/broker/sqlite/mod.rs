@@ -234,10 +234,8 @@ impl Broker for SqliteBroker {
     }
 
     async fn publish(&self, notice: Notice) -> Result<(), BrokerError> {
-        let post = Arc::clone(&self.post);
-        tokio::task::spawn_blocking(move || post.publish(notice))
-            .await
-            .map_err(|_| BrokerError::Unavailable("the process is ending".to_owned()))?
+        // A look into a folder of a few sockets, none of which can make us wait: less than another thread would cost.
+        self.post.publish(notice)
     }
 
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Notice> {

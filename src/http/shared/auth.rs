@@ -67,7 +67,7 @@ impl AuthApi {
     /// The caller's own account
     #[oai(path = "/auth/user-info", method = "get")]
     async fn user_info(&self, user: User) -> poem::Result<Json<Doc<UserShape>>> {
-        Ok(Json(Doc::of(self.0.users.own(&user.0))))
+        Ok(Json(Doc::of(self.0.users.own(&user.0).await?)))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What was asked and answered, for those who may read it (specification §8.7, §8.9).
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -24,15 +26,15 @@ pub struct Progress {
 impl Queries {
     /// The query alone, for its owner and data administrators.
     pub async fn message(&self, caller: &Caller, id: &QueryId) -> Result<Value, Failure> {
-        let query = self.queries().get(id.as_str()).await?;
-        let readable = |q: &StoredQuery| q.user_id == *caller.id() || caller.may(Duty::Data);
+        let query = self.query(id).await?;
+        let readable = |q: &Arc<StoredQuery>| q.user_id == *caller.id() || caller.may(Duty::Data);
         query.filter(readable).map(|q| q.message()).ok_or_else(|| Failure::not_found("query", id.as_str()))
     }
 
     /// Query, answers and progress: for the owner; an anonymous query for whoever holds its id.
     pub async fn entry(&self, caller: Option<&Caller>, id: &QueryId) -> Result<Value, Failure> {
         let query = self.readable(caller, id).await?;
-        self.shown(query, true).await
+        self.shown(&query, true).await
     }
 
     /// How far a query is; the same permission as its history entry.
@@ -42,11 +44,11 @@ impl Queries {
         Ok(progress(&query, &responses, self.ports.clock.now()))
     }
 
-    async fn readable(&self, caller: Option<&Caller>, id: &QueryId) -> Result<StoredQuery, Failure> {
-        let readable = |q: &StoredQuery| {
+    async fn readable(&self, caller: Option<&Caller>, id: &QueryId) -> Result<Arc<StoredQuery>, Failure> {
+        let readable = |q: &Arc<StoredQuery>| {
             q.user_id.as_str() == UserId::ANONYMOUS || caller.is_some_and(|caller| q.user_id == *caller.id())
         };
-        let query = self.queries().get(id.as_str()).await?;
+        let query = self.query(id).await?;
         query.filter(readable).ok_or_else(|| Failure::not_found("query", id.as_str()))
     }
 
@@ -60,7 +62,7 @@ impl Queries {
         let mut entries = Vec::new();
         for query in self.queries().find(&filter.newest_first("createdAt").page(skip, limit)).await? {
             let own = query.user_id == *caller.id();
-            entries.push(self.shown(query, own).await?);
+            entries.push(self.shown(&query, own).await?);
         }
         Ok(entries)
     }
@@ -69,9 +71,9 @@ impl Queries {
         Ok(self.responses().find(&Filter::equals("queryId", query.query_id.as_str())).await?)
     }
 
-    async fn shown(&self, query: StoredQuery, details: bool) -> Result<Value, Failure> {
-        let responses = self.of(&query).await?;
-        let progress = progress(&query, &responses, self.ports.clock.now());
+    async fn shown(&self, query: &StoredQuery, details: bool) -> Result<Value, Failure> {
+        let responses = self.of(query).await?;
+        let progress = progress(query, &responses, self.ports.clock.now());
         let mut messages = Vec::new();
         for response in responses.into_iter().filter(|r| r.failure.is_none()) {
             let mut answers: Vec<QueryResponse> = response.answers;
