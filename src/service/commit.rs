@@ -211,13 +211,17 @@ impl ChangeSet {
             next.parts.clear();
             next.replaced_at = n;
         }
+        let mut held = Vec::new();
         for written in std::mem::take(&mut self.parts) {
-            next.parts.push(self.indices.store_part(written, (n, n)).await?);
+            let (part, stored) = self.indices.store_part(written, (n, n)).await?;
+            next.parts.push(part);
+            held.push(stored);
         }
         let surveyed = self.indices.survey(&self.source, &next.parts).await?;
         surveyed.describe(&mut next);
         next.note_job(self.job.as_str());
         self.ports.store.subjects().commit(self.manifest.data_version, &next).await?;
+        drop(held);
         self.indices.keep(&next, surveyed);
         self.indices.collect(&self.manifest.parts, &next).await?;
         Ok(next)

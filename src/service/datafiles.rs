@@ -1,7 +1,6 @@
 //! Uploaded files: listed with their state, sampled, reported on, removed.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -91,51 +90,57 @@ impl DataFiles {
 }
 
 impl DataFiles {
-    /// Removes blobs that nothing has named for a whole round: what a crash between storing and naming left behind.
-    /// A blob is deleted only when an earlier round, too, found it without a name.
+    /// Removes blobs that nothing names: what a crash between storing and naming, or between the end of a name and
+    /// the deletion, left behind.
     pub async fn collect(&self, _: &Inside) -> Result<u64, Failure> {
-        // Listed first: what is named while we look is found among the names.
-        let listed = self.ports.blobs.list().await?;
+        let mut nameless = self.ports.blobs.list().await?;
         let named = named(&self.ports).await?;
-        let nameless: Vec<String> = listed.into_iter().filter(|blob| !named.contains(blob)).collect();
-        let earlier = self.ports.broker.cache_get(NAMELESS).await?.unwrap_or_default();
-        let earlier: BTreeSet<String> = serde_json::from_slice(&earlier).unwrap_or_default();
-        let mut removed = 0;
-        for blob in nameless.iter().filter(|blob| earlier.contains(*blob)) {
-            removed += u64::from(self.ports.blobs.delete(blob).await?);
-        }
-        let listed = serde_json::to_vec(&nameless).map_err(Failure::internal)?;
-        self.ports.broker.cache_put(NAMELESS, &listed, Duration::from_secs(86_400)).await?;
-        Ok(removed)
+        nameless.retain(|blob| !named.contains(blob));
+        delete_nameless(&self.ports, nameless).await
     }
 }
-
-/// Where a round notes the blobs it found without a name.
-const NAMELESS: &str = "blobs:nameless";
 
 /// Deletes those blobs that nothing names: the same content may be another file's, upload's or source's index part.
 /// What named them is gone before, so that a crash in between leaves no name without a blob.
 pub(super) async fn release_blobs(ports: &Ports, blobs: Vec<String>) -> Result<(), Failure> {
-    if blobs.is_empty() {
-        return Ok(());
-    }
-    let named = named(ports).await?;
-    for blob in blobs.iter().filter(|blob| !named.contains(*blob)) {
-        ports.blobs.delete(blob).await?;
-    }
-    Ok(())
+    delete_nameless(ports, blobs).await.map(|_| ())
 }
 
-/// Every blob that a file, an upload under way or a manifest names.
+/// Names are looked for after the blobs are condemned: who stored one of them before has named it by then, and who
+/// wants to store one of them now waits for us.
+async fn delete_nameless(ports: &Ports, blobs: Vec<String>) -> Result<u64, Failure> {
+    let mut removed = 0;
+    for some in blobs.chunks(CONDEMNED_AT_ONCE) {
+        let mut condemned = Vec::new();
+        for blob in some {
+            condemned.extend(ports.blobs.condemn(blob).await?);
+        }
+        if condemned.is_empty() {
+            continue;
+        }
+        let named = named(ports).await?;
+        condemned.retain(|blob| !named.contains(blob.name()));
+        for blob in condemned {
+            removed += u64::from(blob.delete().await?);
+        }
+    }
+    Ok(removed)
+}
+
+/// Each may be an open file.
+const CONDEMNED_AT_ONCE: usize = 128;
+
+/// Every blob that an upload under way, a file or a manifest names. Uploads come first: a chunk that becomes a file
+/// while we look is named by the file before the upload ends.
 async fn named(ports: &Ports) -> Result<BTreeSet<String>, Failure> {
     let mut named = BTreeSet::new();
-    for file in ports.store.datafiles().find(&Filter::all()).await? {
-        named.extend([file.blob, file.staged, file.report].into_iter().flatten());
-    }
     for upload in ports.store.uploads().find(&Filter::all()).await? {
         if upload.get("done").and_then(Value::as_bool) != Some(true) {
             named.extend(chunks(&upload));
         }
+    }
+    for file in ports.store.datafiles().find(&Filter::all()).await? {
+        named.extend([file.blob, file.staged, file.report].into_iter().flatten());
     }
     for source in ports.store.sources().find(&Filter::all()).await? {
         let manifest = ports.store.subjects().manifest(&source.source_id).await?;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::auth::Inside;
 use super::views::Views;
 use super::{Failure, Live};
+use crate::blobs::Stored;
 use crate::broker::Notice;
 use crate::domain::filter::Filter;
 use crate::domain::ids::SourceId;
@@ -90,25 +91,30 @@ impl Indices {
         writing.await.map_err(Failure::internal)?
     }
 
-    /// Stores a written part of the changes `first..=last` as a blob.
+    /// Stores a written part of the changes `first..=last` as a blob, which is held till a manifest names it.
     pub(super) async fn store_part(
         &self,
         mut written: Written,
         (first, last): (u64, u64),
-    ) -> Result<PartRef, Failure> {
-        let blob = self.ports.blobs.put_file(std::mem::take(&mut written.path)).await?;
-        Ok(PartRef {
-            blob,
+    ) -> Result<(PartRef, Stored), Failure> {
+        let stored = self.ports.blobs.put_file(std::mem::take(&mut written.path)).await?;
+        let part = PartRef {
+            blob: stored.name().to_owned(),
             bytes: written.stats.bytes,
             subjects: written.stats.subjects,
             from: first,
             to: last,
-        })
+        };
+        Ok((part, stored))
     }
 
     /// Builds parts anew from everything visible in a version.
-    async fn rebuild_parts(&self, source: &SourceId, version: u64) -> Result<Vec<PartRef>, Failure> {
-        let mut parts = Vec::new();
+    async fn rebuild_parts(
+        &self,
+        source: &SourceId,
+        version: u64,
+    ) -> Result<(Vec<PartRef>, Vec<Stored>), Failure> {
+        let (mut parts, mut held) = (Vec::new(), Vec::new());
         let mut builder = self.builder();
         let mut after: Option<String> = None;
         loop {
@@ -126,10 +132,12 @@ impl Indices {
             if builder.added() >= PART_SUBJECTS || (ended && (builder.added() > 0 || parts.is_empty())) {
                 let full = std::mem::replace(&mut builder, self.builder());
                 let written = self.write_part(|out| full.finish(out)).await?;
-                parts.push(self.store_part(written, (0, version)).await?);
+                let (part, stored) = self.store_part(written, (0, version)).await?;
+                parts.push(part);
+                held.push(stored);
             }
             if ended {
-                return Ok(parts);
+                return Ok((parts, held));
             }
         }
     }
@@ -192,18 +200,24 @@ impl Indices {
             return self.publish(source).await;
         };
         let version = manifest.data_version;
-        let parts = self.rebuild_parts(source, version).await?;
+        let (parts, held) = self.rebuild_parts(source, version).await?;
         let old = std::mem::replace(&mut manifest.parts, parts);
-        self.replace_parts(manifest, &old).await
+        self.replace_parts(manifest, &old, held).await
     }
 
-    /// Makes other parts with the same content the visible ones.
-    async fn replace_parts(&self, mut manifest: Manifest, old: &[PartRef]) -> Result<(), Failure> {
+    /// Makes other parts with the same content the visible ones; what of them is new is held till then.
+    async fn replace_parts(
+        &self,
+        mut manifest: Manifest,
+        old: &[PartRef],
+        held: Vec<Stored>,
+    ) -> Result<(), Failure> {
         let source = manifest.source_id.clone();
         let surveyed = self.survey(&source, &manifest.parts).await?;
         surveyed.describe(&mut manifest);
         manifest.build += 1;
         self.ports.store.subjects().commit(manifest.data_version, &manifest).await?;
+        drop(held);
         self.keep(&manifest, surveyed);
         self.publish(&source).await?;
         self.collect(old, &manifest).await
@@ -220,8 +234,9 @@ impl Indices {
         };
         let parts = self.open_parts(&merged).await?;
         let written = self.write_part(move |out| merge(parts, first > 0, out)).await?;
-        manifest.parts.push(self.store_part(written, (from, to)).await?);
-        self.replace_parts(manifest, &merged).await
+        let (part, stored) = self.store_part(written, (from, to)).await?;
+        manifest.parts.push(part);
+        self.replace_parts(manifest, &merged, vec![stored]).await
     }
 
     /// Removes the blobs of parts no manifest names any more.

@@ -106,9 +106,10 @@ impl Uploads {
     ) -> Result<DataFileId, Failure> {
         self.check(by, source, chunk).await?;
         let bytes = tokio::fs::metadata(&spooled).await.map_err(Failure::internal)?.len();
-        let blob = self.ports.blobs.put_file(spooled).await?;
+        let stored = self.ports.blobs.put_file(spooled).await?;
         let id = upload_id(by, source, chunk);
-        let upload = self.remember(&id, source, chunk, (blob.clone(), bytes)).await?;
+        let upload = self.remember(&id, source, chunk, (stored.name().to_owned(), bytes)).await?;
+        drop(stored);
         if upload.done {
             return Ok(upload.data_file_id);
         }
@@ -269,8 +270,8 @@ impl Uploads {
     }
 
     async fn assemble(&self, upload: &Upload, bytes: u64) -> Result<(), Failure> {
-        let blob = if let (1, Some((blob, _))) = (upload.total, upload.chunks.get(&1)) {
-            blob.clone()
+        let (blob, stored) = if let (1, Some((blob, _))) = (upload.total, upload.chunks.get(&1)) {
+            (blob.clone(), None)
         } else {
             let name = format!("assemble-{}", self.ports.random.uuid());
             let path = self.ports.blobs.scratch().join(name);
@@ -284,7 +285,8 @@ impl Uploads {
             }
             out.flush().await.map_err(Failure::internal)?;
             drop(out);
-            self.ports.blobs.put_file(path).await?
+            let stored = self.ports.blobs.put_file(path).await?;
+            (stored.name().to_owned(), Some(stored))
         };
         let now = self.ports.clock.now();
         self.ports
@@ -301,6 +303,7 @@ impl Uploads {
                 Ok::<(), Failure>(())
             })
             .await?;
+        drop(stored);
         self.room()
             .update(&upload.upload_id, |held| {
                 held.done = held.data_file_id == upload.data_file_id;
@@ -348,7 +351,7 @@ impl Uploads {
             tokio::fs::remove_file(&copy).await.map_err(Failure::internal)?;
             return Err(Failure::TooLarge(format!("{filename} is larger than Data.MaxUploadBytes")));
         }
-        let blob = self.ports.blobs.put_file(copy).await?;
+        let stored = self.ports.blobs.put_file(copy).await?;
         let upload = Upload {
             upload_id: String::new(),
             source_id: source.clone(),
@@ -365,7 +368,7 @@ impl Uploads {
             .datafiles()
             .update(upload.data_file_id.as_str(), |file| {
                 file.state = FileState::Uploaded;
-                file.blob = Some(blob.clone());
+                file.blob = Some(stored.name().to_owned());
                 file.progress = Progress::default();
                 Ok::<(), Failure>(())
             })

@@ -61,7 +61,7 @@ mod files {
     #[tokio::test]
     async fn a_damaged_file_is_told_and_set_aside(#[case] content: &[u8]) {
         let rig = Files::new();
-        let name = rig.open().put(b"content".to_vec()).await.unwrap();
+        let name = rig.open().put(b"content".to_vec()).await.unwrap().name().to_owned();
         rig.damage(&name, content);
         let blobs = rig.open();
         let error = blobs.open(&name).await.unwrap_err();
@@ -76,7 +76,7 @@ mod files {
     async fn a_file_damaged_after_it_was_checked_is_found_by_its_looks() {
         let rig = Files::new();
         let blobs = rig.open();
-        let name = blobs.put(b"content".to_vec()).await.unwrap();
+        let name = blobs.put(b"content".to_vec()).await.unwrap().name().to_owned();
         assert!(blobs.open(&name).await.unwrap().is_some());
         rig.damage(&name, b"content and more");
         assert!(matches!(blobs.open(&name).await, Err(BlobError::Damaged(_))));
@@ -85,10 +85,10 @@ mod files {
     #[tokio::test]
     async fn storing_again_what_was_damaged_heals_it() {
         let rig = Files::new();
-        let name = rig.open().put(b"content".to_vec()).await.unwrap();
+        let name = rig.open().put(b"content".to_vec()).await.unwrap().name().to_owned();
         rig.damage(&name, b"garbage");
         let blobs = rig.open();
-        assert_eq!(blobs.put(b"content".to_vec()).await.unwrap(), name);
+        assert_eq!(blobs.put(b"content".to_vec()).await.unwrap().name(), name);
         let path = blobs.open(&name).await.unwrap().unwrap();
         assert_eq!(fs::read(path).unwrap(), b"content");
         assert_eq!(rig.damaged().len(), 1);
@@ -98,7 +98,7 @@ mod files {
     async fn a_stored_file_cannot_be_written_by_mistake() {
         let rig = Files::new();
         let blobs = rig.open();
-        let name = blobs.put(b"content".to_vec()).await.unwrap();
+        let name = blobs.put(b"content".to_vec()).await.unwrap().name().to_owned();
         let mode = fs::metadata(rig.path(&name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o400);
         let folder = fs::metadata(rig.0.path().join("blobs")).unwrap().permissions().mode();
@@ -148,7 +148,7 @@ mod files {
         let blobs = rig.open();
         let file = other.path().join("upload");
         fs::write(&file, b"from afar").unwrap();
-        let name = blobs.put_file(file.clone()).await.unwrap();
+        let name = blobs.put_file(file.clone()).await.unwrap().name().to_owned();
         assert!(!file.exists());
         assert_eq!(fs::read(blobs.open(&name).await.unwrap().unwrap()).unwrap(), b"from afar");
         assert_eq!(fs::read_dir(blobs.scratch()).unwrap().count(), 0);

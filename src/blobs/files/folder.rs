@@ -1,7 +1,7 @@
 //! Names, paths, and the order of syncs and renames that keeps every named file whole.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,10 @@ impl Name {
 
     fn of(hash: Sha256) -> Self {
         Self(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// The two folders it lies in.
@@ -78,24 +82,30 @@ impl Folder {
         }
     }
 
-    pub fn put(&self, bytes: &[u8]) -> Result<String, BlobError> {
+    /// Answers the name and the file, which is locked against deletion until it is closed.
+    pub fn put(&self, bytes: &[u8]) -> Result<(String, File), BlobError> {
         let name = Name::of(Sha256::new_with_prefix(bytes));
-        if !self.present(&name)? {
-            let draft = self.draft();
-            let written = create(&draft).and_then(|mut file| {
-                file.write_all(bytes)?;
-                file.sync_all()
-            });
-            if let Err(error) = written.and_then(|()| self.publish(&draft, &name)) {
-                let _ = fs::remove_file(&draft);
-                return Err(full(error, &name.0));
+        loop {
+            if let Some(held) = self.keep(&name)? {
+                return Ok((name.0, held));
             }
+            let draft = self.draft();
+            let published = create(&draft).and_then(|mut file| {
+                file.write_all(bytes)?;
+                file.sync_all()?;
+                Ok(self.publish(&file, &draft, &name)?.then_some(file))
+            });
+            if let Ok(Some(held)) = published {
+                return Ok((name.0, held));
+            }
+            let _ = fs::remove_file(&draft);
+            published.map_err(|error| full(error, &name.0))?;
         }
-        Ok(name.0)
     }
 
-    /// Until the final rename the file stays where it is, so that whatever happens it is in one of the two places.
-    pub fn put_file(&self, path: &Path) -> Result<String, BlobError> {
+    /// As `put`. Until the final rename the file stays where it is, so that whatever happens it is in one of the two
+    /// places.
+    pub fn put_file(&self, path: &Path) -> Result<(String, File), BlobError> {
         let refuse = |why| {
             let words = format!("{} {why}", path.display());
             Err(io::Error::new(ErrorKind::InvalidInput, words).into())
@@ -109,33 +119,33 @@ impl Folder {
         if Look::of(&fs::symlink_metadata(path)?) != look {
             return refuse("changed while it was stored");
         }
-        if !self.present(&name)? {
-            file.sync_all()?;
-            match self.publish(path, &name) {
-                Err(error) if error.kind() == ErrorKind::CrossesDevices => self.copy(path, &name)?,
-                other => return other.map(|()| name.0).map_err(BlobError::from),
+        loop {
+            let mut held = self.keep(&name)?;
+            if held.is_none() {
+                file.sync_all()?;
+                match self.publish(&file, path, &name) {
+                    Ok(true) => return Ok((name.0, file)),
+                    Ok(false) => {}
+                    Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+                        held = self.copy(path, &name)?;
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if let Some(held) = held {
+                fs::remove_file(path)?;
+                return Ok((name.0, held));
             }
         }
-        fs::remove_file(path)?;
-        Ok(name.0)
     }
 
     pub fn open(&self, name: &Name) -> Result<Option<PathBuf>, BlobError> {
-        let path = self.path(name);
-        let file = match File::open(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        let look = Look::of(&file.metadata()?);
-        if self.checked().get(name) == Some(&look) {
-            return Ok(Some(path));
+        let Some(file) = self.file(name)? else { return Ok(None) };
+        if self.whole(name, &file)? {
+            Ok(Some(self.path(name)))
+        } else {
+            Err(BlobError::Damaged(name.0.clone()))
         }
-        if Name::of(hash(&file, io::sink())?) == *name {
-            self.remember(name, look);
-            return Ok(Some(path));
-        }
-        self.set_aside(name, look)?;
-        Err(BlobError::Damaged(name.0.clone()))
     }
 
     pub fn size(&self, name: &Name) -> Result<Option<u64>, BlobError> {
@@ -145,17 +155,28 @@ impl Folder {
         }
     }
 
-    pub fn delete(&self, name: &Name) -> Result<bool, BlobError> {
+    /// The blob's file, locked so that nobody can store it; `None` if there is none or somebody is storing it.
+    pub fn condemn(&self, name: &Name) -> Result<Option<File>, BlobError> {
+        let Some(file) = self.file(name)? else { return Ok(None) };
+        match file.try_lock() {
+            Ok(()) => Ok(self.has_name(&file, name)?.then_some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error.into()),
+        }
+    }
+
+    /// Removes a condemned blob.
+    pub fn delete(&self, name: &Name, condemned: &File) -> Result<bool, BlobError> {
+        let _names = self.names()?;
+        // Set aside as damaged meanwhile, perhaps, and stored anew.
+        if !self.has_name(condemned, name)? {
+            return Ok(false);
+        }
         self.checked().remove(name);
         let path = self.path(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            other => {
-                other?;
-                sync_folder(path.parent())?;
-                Ok(true)
-            }
-        }
+        fs::remove_file(&path)?;
+        sync_folder(path.parent())?;
+        Ok(true)
     }
 
     /// All names with their sizes.
@@ -175,52 +196,100 @@ impl Folder {
         Ok(found)
     }
 
-    /// Whether a whole and durable file of that name is there; a damaged one is set aside and does not count.
-    fn present(&self, name: &Name) -> Result<bool, BlobError> {
-        match self.open(name) {
-            Ok(None) | Err(BlobError::Damaged(_)) => Ok(false),
-            Err(error) => Err(error),
-            Ok(Some(path)) => {
-                // Another process may have renamed it just now and not have synced its folder yet.
-                self.make_places(name)?;
-                sync_folder(path.parent())?;
-                Ok(true)
-            }
+    fn file(&self, name: &Name) -> io::Result<Option<File>> {
+        match File::open(self.path(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
         }
     }
 
-    /// Moves a synced file to its name.
-    fn publish(&self, from: &Path, name: &Name) -> io::Result<()> {
+    /// Whether the file is the one that has the name now.
+    fn has_name(&self, file: &File, name: &Name) -> io::Result<bool> {
+        match fs::metadata(self.path(name)) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            other => Ok(other?.ino() == file.metadata()?.ino()),
+        }
+    }
+
+    /// Whether the file has the content its name says; if not, it is set aside.
+    fn whole(&self, name: &Name, file: &File) -> io::Result<bool> {
+        let look = Look::of(&file.metadata()?);
+        if self.checked().get(name) == Some(&look) {
+            return Ok(true);
+        }
+        let whole = Name::of(hash(file, io::sink())?) == *name;
+        if whole {
+            self.remember(name, look)
+        } else {
+            self.set_aside(name, look)?
+        }
+        Ok(whole)
+    }
+
+    /// The whole and durable file of the name, locked against deletion; waits while its deletion is decided.
+    fn keep(&self, name: &Name) -> io::Result<Option<File>> {
+        while let Some(file) = self.file(name)? {
+            file.lock_shared()?;
+            if !self.has_name(&file, name)? {
+                continue;
+            }
+            if !self.whole(name, &file)? {
+                return Ok(None);
+            }
+            // Another process may have renamed it just now and not have synced its folder yet.
+            self.make_places(name)?;
+            sync_folder(self.path(name).parent())?;
+            return Ok(Some(file));
+        }
+        Ok(None)
+    }
+
+    /// Moves a synced file to its name, locked against deletion; `false` = another has the name meanwhile.
+    fn publish(&self, file: &File, from: &Path, name: &Name) -> io::Result<bool> {
         self.make_places(name)?;
+        file.set_permissions(Permissions::from_mode(0o400))?;
+        file.lock_shared()?;
         let to = self.path(name);
-        fs::set_permissions(from, Permissions::from_mode(0o400))?;
-        let look = Look::of(&fs::metadata(from)?);
-        fs::rename(from, &to)?;
+        {
+            let _names = self.names()?;
+            if fs::exists(&to)? {
+                return Ok(false);
+            }
+            fs::rename(from, &to)?;
+        }
         sync_folder(to.parent())?;
-        self.remember(name, look);
-        Ok(())
+        self.remember(name, Look::of(&file.metadata()?));
+        Ok(true)
     }
 
     /// For a file on another file system.
-    fn copy(&self, from: &Path, name: &Name) -> Result<(), BlobError> {
+    fn copy(&self, from: &Path, name: &Name) -> Result<Option<File>, BlobError> {
         let draft = self.draft();
         let copied = File::open(from).and_then(|source| {
             let target = create(&draft)?;
-            let copy = Name::of(hash(&source, &target)?);
+            if Name::of(hash(&source, &target)?) != *name {
+                return Err(io::Error::other("the file changed while it was stored"));
+            }
             target.sync_all()?;
-            if copy == *name { Ok(()) } else { Err(io::Error::other("the file changed while it was stored")) }
+            Ok(self.publish(&target, &draft, name)?.then_some(target))
         });
-        copied.and_then(|()| self.publish(&draft, name)).map_err(|error| {
+        if !matches!(copied, Ok(Some(_))) {
             let _ = fs::remove_file(&draft);
-            full(error, &name.0)
-        })
+        }
+        copied.map_err(|error| full(error, &name.0))
+    }
+
+    /// The lock under which names come and go.
+    fn names(&self) -> io::Result<File> {
+        let lock = File::create(self.root.join("lock"))?;
+        lock.lock()?;
+        Ok(lock)
     }
 
     /// Renames a damaged file into `damaged/`, unless it has been replaced meanwhile.
     fn set_aside(&self, name: &Name, look: Look) -> io::Result<()> {
         self.checked().remove(name);
-        let lock = File::create(self.root.join("lock"))?;
-        lock.lock()?;
+        let _names = self.names()?;
         let path = self.path(name);
         if fs::metadata(&path).is_ok_and(|metadata| Look::of(&metadata) == look) {
             let aside = self.root.join("damaged");

@@ -2,17 +2,22 @@
 //!
 //! Lives here: the adapter over `folder.rs` (names, paths, checked moves) and `scratch.rs` (a process's own folder).
 //! Does not: which blobs are still needed (`service`). Layout: `ab/cd/<name>`, `scratch/<process>/`, `damaged/`.
+//!
+//! The holds of the port are locks on the blob's own file (flock(2)): shared for who stores it, taken on the draft
+//! before it gets its name; exclusive for who deletes it. A lock is worth something only while its file has the name,
+//! so that is looked up after every lock. Names change only under the lock on `lock`, which is held for no longer.
 
 mod folder;
 mod scratch;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use super::{BlobError, Blobs};
+use super::{BlobError, Blobs, Condemned, Stored};
 use folder::{Folder, Name};
 use scratch::Scratch;
 
@@ -41,27 +46,60 @@ impl FileBlobs {
         T: Send + 'static,
         F: FnOnce(&Folder) -> Result<T, BlobError> + Send + 'static,
     {
-        let ended = || BlobError::Io(std::io::Error::other("the process is ending"));
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| ended())?;
-        let folder = Arc::clone(&self.folder);
-        tokio::task::spawn_blocking(move || {
-            let outcome = work(&folder);
+        at_once(&self.folder, move |folder| {
+            let outcome = work(folder);
             drop(turn);
             outcome
         })
         .await
-        .map_err(|_| ended())?
+    }
+}
+
+/// Does the work without waiting for a turn: those who have one may be waiting for a deletion to be decided.
+async fn at_once<T, F>(folder: &Arc<Folder>, work: F) -> Result<T, BlobError>
+where
+    T: Send + 'static,
+    F: FnOnce(&Folder) -> Result<T, BlobError> + Send + 'static,
+{
+    let folder = Arc::clone(folder);
+    tokio::task::spawn_blocking(move || work(&folder)).await.map_err(|_| ended())?
+}
+
+fn ended() -> BlobError {
+    BlobError::Io(std::io::Error::other("the process is ending"))
+}
+
+/// A blob whose file is locked by us alone.
+#[derive(Debug)]
+struct Doomed {
+    folder: Arc<Folder>,
+    name: Name,
+    file: File,
+}
+
+#[async_trait]
+impl Condemned for Doomed {
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    async fn delete(self: Box<Self>) -> Result<bool, BlobError> {
+        let Self { folder, name, file } = *self;
+        at_once(&folder, move |folder| folder.delete(&name, &file)).await
     }
 }
 
 #[async_trait]
 impl Blobs for FileBlobs {
-    async fn put(&self, bytes: Vec<u8>) -> Result<String, BlobError> {
-        self.blocking(move |folder| folder.put(&bytes)).await
+    async fn put(&self, bytes: Vec<u8>) -> Result<Stored, BlobError> {
+        let (name, held) = self.blocking(move |folder| folder.put(&bytes)).await?;
+        Ok(Stored::new(name, held))
     }
 
-    async fn put_file(&self, file: PathBuf) -> Result<String, BlobError> {
-        self.blocking(move |folder| folder.put_file(&file)).await
+    async fn put_file(&self, file: PathBuf) -> Result<Stored, BlobError> {
+        let (name, held) = self.blocking(move |folder| folder.put_file(&file)).await?;
+        Ok(Stored::new(name, held))
     }
 
     async fn open(&self, name: &str) -> Result<Option<PathBuf>, BlobError> {
@@ -74,9 +112,12 @@ impl Blobs for FileBlobs {
         self.blocking(move |folder| folder.size(&name)).await
     }
 
-    async fn delete(&self, name: &str) -> Result<bool, BlobError> {
+    async fn condemn(&self, name: &str) -> Result<Option<Box<dyn Condemned>>, BlobError> {
         let name = Name::parse(name)?;
-        self.blocking(move |folder| folder.delete(&name)).await
+        let wanted = name.clone();
+        let held = at_once(&self.folder, move |folder| folder.condemn(&wanted)).await?;
+        let folder = Arc::clone(&self.folder);
+        Ok(held.map(|file| Box::new(Doomed { folder, name, file }) as Box<dyn Condemned>))
     }
 
     async fn list(&self) -> Result<Vec<String>, BlobError> {

@@ -227,8 +227,8 @@ impl Ingest {
                 file.rejected = summary.rejected;
                 file.columns.clone_from(&columns);
                 file.warnings = warnings.iter().map(sentence).collect();
-                file.staged.clone_from(&staged);
-                file.report.clone_from(&report);
+                file.staged = staged.as_ref().map(|it| it.name().to_owned());
+                file.report = report.as_ref().map(|it| it.name().to_owned());
                 Ok::<(), Failure>(())
             })
             .await?;

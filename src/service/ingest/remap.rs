@@ -215,7 +215,7 @@ impl Ingest {
         }
         self.finish_file(id, |file| {
             file.rejected += outcome.rejected;
-            file.report = report.clone().or(file.report.take());
+            file.report = report.as_ref().map(|it| it.name().to_owned()).or(file.report.take());
             file.warnings.extend(remarks.iter().cloned());
         })
         .await
