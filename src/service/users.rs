@@ -1,5 +1,7 @@
 //! Accounts of this installation, joined from the issuer and the local entries.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -128,6 +130,9 @@ impl Users {
 }
 
 /// Creates account, entry and key; used by user management and by the first set-up.
+///
+/// One at a time, so that an account without an entry is what a process that ended in between left of it: it stands in
+/// the way of nobody who makes an account of that name.
 pub(super) async fn create(
     ports: &Ports,
     profile: Profile,
@@ -135,6 +140,55 @@ pub(super) async fn create(
     budget: i64,
     password: Option<&str>,
 ) -> Result<UserId, Failure> {
+    let holder = ports.random.uuid().to_string();
+    let mut waits = 600;
+    while ports.broker.lock("accounts", &holder, CREATION).await?.is_none() {
+        if waits == 0 {
+            return Err(Failure::Timeout("waiting for another account to be made".into()));
+        }
+        waits -= 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let mut making = std::pin::pin!(create_alone(ports, profile, role, budget, password));
+    let mut renewal = tokio::time::interval(CREATION / 5);
+    let made = loop {
+        tokio::select! {
+            made = &mut making => break made,
+            _ = renewal.tick() => {
+                ports.broker.lock("accounts", &holder, CREATION).await?;
+            }
+        }
+    };
+    ports.broker.unlock("accounts", &holder).await?;
+    made
+}
+
+/// How long the lock of a process that ended is in the way of others; renewed while an account is made.
+const CREATION: Duration = Duration::from_secs(10);
+
+/// Removes an account of ours under one of these names that never got its entry.
+async fn remove_unfinished(ports: &Ports, profile: &Profile) -> Result<(), Failure> {
+    let Some(issuer) = ports.identity.issuer() else { return Ok(()) };
+    for name in [&profile.username, &profile.email] {
+        if let Some(id) = issuer.find(name).await?
+            && ports.store.users().get(id.as_str()).await?.is_none()
+        {
+            ports.secrets.delete_key(&user_key(&id)).await?;
+            ports.identity.delete(&id).await?;
+            tracing::warn!(user = %id, "an account that was never finished was removed");
+        }
+    }
+    Ok(())
+}
+
+async fn create_alone(
+    ports: &Ports,
+    profile: Profile,
+    role: Role,
+    budget: i64,
+    password: Option<&str>,
+) -> Result<UserId, Failure> {
+    remove_unfinished(ports, &profile).await?;
     let account = NewAccount { profile };
     let made = match ports.identity.issuer() {
         Some(issuer) => issuer.create_account(account, password).await,
@@ -154,6 +208,7 @@ pub(super) async fn create(
         settings: None,
         created_at: Some(ports.clock.now()),
     };
+    abort_if_asked();
     let made = async {
         ports.secrets.create_key(&user_key(&id), USER_KEY_BITS).await?;
         ports.store.users().insert(id.as_str(), &entry).await?;
@@ -172,6 +227,13 @@ pub(super) async fn create(
 async fn changed(ports: &Ports, id: &UserId) -> Result<(), Failure> {
     ports.broker.publish(Notice { topic: "user".into(), subject: id.to_string() }).await?;
     Ok(())
+}
+
+/// Lets the tests kill the process between account and entry; never in a release build.
+fn abort_if_asked() {
+    if cfg!(debug_assertions) && std::env::var_os("CV3_FAULT_ABORT_ON_ACCOUNT").is_some() {
+        std::process::abort();
+    }
 }
 
 fn published(user: &UserInfo, profile: &Profile, allow_login: bool) -> Value {

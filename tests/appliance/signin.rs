@@ -143,3 +143,24 @@ async fn a_return_address_that_is_not_listed_is_never_sent_to() {
     assert_eq!((page.status, page.location), (StatusCode::BAD_REQUEST, None));
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_whose_making_was_cut_off_can_be_made_again() {
+    let installation = Installation::empty();
+    let mut making = std::process::Command::new(crate::support::node::binary());
+    making.args(["user", "add", "--role", "developer", "--email", "ada@example.org", "--username", "ada"]);
+    making.arg("--password-stdin").arg("--data").arg(installation.data());
+    making.env("CV3_FAULT_ABORT_ON_ACCOUNT", "1").stdin(std::process::Stdio::piped());
+    making.stderr(std::process::Stdio::piped()).current_dir(installation.data().parent().unwrap());
+    let mut making = making.spawn().unwrap();
+    let password = format!("{}\n", PASSWORD);
+    std::io::Write::write_all(&mut making.stdin.take().unwrap(), password.as_bytes()).unwrap();
+    let ended = making.wait_with_output().unwrap();
+    assert!(!ended.status.success(), "a release build does not let itself be killed");
+
+    installation.add_user("developer", "ada");
+    let node = installation.serve().start().await;
+    let ada = node.client("ada").await;
+    assert_eq!(ada.get("/sources/").await.ok(), json!([]));
+    node.stop().await;
+}
