@@ -2,7 +2,7 @@
 //!
 //! Lives here: one file per promise (`api`: every endpoint, role, level and refusal; `families`: families and cohorts; `phenopackets`: every
 //! answer against a naive scan; `kill`: nothing acknowledged is lost; `processes`: services apart; `reload`: the configuration
-//! read again; `signin`: accounts and tokens; `tables`: sheets and variants against a count of the files; `bad_input`:
+//! read again; `replace`: all files or none; `signin`: accounts and tokens; `tables`: sheets and variants against a count of the files; `bad_input`:
 //! what refused input is told; `terms`: a built term file asked; `tools`: what the README tells a data manager to type) and what they share (`support`).
 //! Does not: rules of one module (tested beside it) and ports in process (`tests/store`, `tests/broker` …).
 //! To add a test: a file with its name here, `Installation::new()` and `serve()` from `support`.
@@ -26,6 +26,7 @@ mod oracle;
 mod phenopackets;
 mod processes;
 mod reload;
+mod replace;
 mod signin;
 mod support;
 mod tables;

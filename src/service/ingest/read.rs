@@ -16,7 +16,7 @@ use crate::domain::sources::{DataFile, FileState, Progress};
 use crate::ingest::remap::Remap;
 use crate::ingest::{self, IngestError, Input, Limits, Summary};
 use crate::service::Failure;
-use crate::service::commit::{Begun, ChangeSet};
+use crate::service::commit::{Begun, ChangeSet, Mode};
 
 /// How often progress is written to the data file.
 pub(super) const SHOW_EVERY: std::time::Duration = std::time::Duration::from_millis(500);
@@ -49,10 +49,15 @@ impl Ingest {
             };
         let mut files = Vec::new();
         for id in &task.data_file_ids {
-            if let Some(file) = self.ports.store.datafiles().get(id.as_str()).await?
-                && file.state == FileState::Ingesting
-            {
-                files.push(file);
+            if let Some(file) = self.ports.store.datafiles().get(id.as_str()).await? {
+                match file.state {
+                    FileState::Ingesting => files.push(file),
+                    // An attempt that was interrupted had found it.
+                    FileState::Failed if task.mode == Mode::Replace => {
+                        return self.replace_nothing(task, &file.filename).await;
+                    }
+                    _ => {}
+                }
             }
         }
         'again: loop {
@@ -85,6 +90,9 @@ impl Ingest {
                     Err(failure) => {
                         self.fail_file(&file.data_file_id, &failure.to_string()).await?;
                         change.abandon().await?;
+                        if task.mode == Mode::Replace {
+                            return self.replace_nothing(task, &file.filename).await;
+                        }
                         files.remove(index);
                         continue 'again;
                     }
@@ -110,6 +118,13 @@ impl Ingest {
             self.after_commit(&files).await?;
             return Ok(surveys);
         }
+    }
+
+    /// A source that is to hold these files instead of what it holds stays as it is if one of them cannot be read.
+    async fn replace_nothing(&self, task: &Task, filename: &str) -> Result<Surveys, Failure> {
+        let reason = format!("nothing was replaced, because {filename} could not be read");
+        self.fail_all(task, &reason).await?;
+        Ok(Surveys::new())
     }
 
     async fn fail_all(&self, task: &Task, reason: &str) -> Result<(), Failure> {
