@@ -111,6 +111,10 @@ pub async fn work(
     wired: &Wired,
     (soft, hard): (CancellationToken, CancellationToken),
 ) {
+    let changes = matches!(service, Service::DatabaseManager | Service::Scheduler);
+    if changes && loaded.config.appliance.read_only {
+        return soft.cancelled().await;
+    }
     let workers = &loaded.config.appliance.workers;
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let width = |set: Option<u32>| {

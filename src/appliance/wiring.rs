@@ -186,6 +186,7 @@ pub fn options(loaded: &Loaded) -> Options {
         query_retention: appliance.retention.queries.duration(),
         raw_retention: appliance.retention.raw.duration(),
         redirect_urls,
+        read_only: appliance.read_only,
         development: loaded.mode == Mode::Development,
         event_streams: appliance.limits.event_streams_per_caller as usize,
         body_limit: usize::try_from(appliance.limits.max_body_bytes.get()).unwrap_or(usize::MAX),

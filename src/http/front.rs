@@ -48,8 +48,11 @@ pub fn readyz(services: Services) -> impl Endpoint {
                 .map(|(name, result)| (name.to_owned(), result.map_or_else(|e| json!(e), |()| json!("ok"))))
                 .collect();
             let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-            poem::web::Json(json!({"status": if ok { "ready" } else { "not ready" }, "parts": parts}))
-                .with_status(status)
+            let mut body = json!({"status": if ok { "ready" } else { "not ready" }, "parts": parts});
+            if let Some(fields) = body.as_object_mut().filter(|_| services.options().read_only) {
+                fields.insert("readOnly".into(), true.into());
+            }
+            poem::web::Json(body).with_status(status)
         }
     })
 }

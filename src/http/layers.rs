@@ -101,6 +101,9 @@ impl<E: Endpoint> Wrapped<E> {
                 Err(failure) => return error::render(failure.into()).await,
             }
         }
+        if self.services.options().read_only && changes(request.method(), &path) {
+            return error::plain(StatusCode::SERVICE_UNAVAILABLE, Failure::ReadOnly.to_string());
+        }
         let upload = path.ends_with("/upload");
         let options = self.services.options();
         let most = usize::try_from(options.max_upload_bytes).unwrap_or(usize::MAX).saturating_add(FORM);
@@ -181,6 +184,14 @@ fn request_id(request: &Request) -> String {
 
 fn content_length(request: &Request) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether a request may change what is served: all do that are not known to leave it alone. Signing in and asking
+/// write the caller's own history and budget only.
+fn changes(method: &Method, path: &str) -> bool {
+    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let asks = *method == Method::POST && path.trim_end_matches('/') == "/record";
+    !reads && !asks && !path.starts_with("/auth/")
 }
 
 /// Whether `Accept` names JSON before HTML, text or anything.
@@ -267,6 +278,20 @@ mod tests {
     #[case("/", None)]
     fn both_spellings_reach_the_same_route(#[case] path: &str, #[case] expected: Option<&str>) {
         assert_eq!(canonical(path).as_deref(), expected);
+    }
+
+    #[rstest::rstest]
+    #[case(Method::GET, "/sources", false)]
+    #[case(Method::HEAD, "/anything", false)]
+    #[case(Method::POST, "/record/", false)]
+    #[case(Method::POST, "/record", false)]
+    #[case(Method::POST, "/auth/token", false)]
+    #[case(Method::POST, "/sources", true)]
+    #[case(Method::DELETE, "/record", true)]
+    #[case(Method::POST, "/authors", true)]
+    #[case(Method::POST, "/anything/new", true)]
+    fn what_is_not_known_to_read_changes(#[case] method: Method, #[case] path: &str, #[case] expected: bool) {
+        assert_eq!(changes(&method, path), expected);
     }
 
     #[rstest::rstest]

@@ -36,6 +36,10 @@ pub enum Failure {
         "this installation has no account yet; open /setup or run `cv3-backend user add --role developer`"
     )]
     SetupRequired,
+    #[error(
+        "this installation is read only; to change something, take Appliance.ReadOnly out of its configuration and start it again"
+    )]
+    ReadOnly,
     #[error("{0} took too long")]
     Timeout(String),
     #[error("internal error")]
@@ -65,7 +69,7 @@ impl Kinded for Failure {
             Self::Forbidden(_) => Kind::Forbidden,
             Self::Limited(_) => Kind::Limited,
             Self::TooLarge(_) => Kind::TooLarge,
-            Self::Unavailable(..) | Self::SetupRequired => Kind::Unavailable,
+            Self::Unavailable(..) | Self::SetupRequired | Self::ReadOnly => Kind::Unavailable,
             Self::Timeout(_) => Kind::Timeout,
             Self::Internal(_) => Kind::Internal,
         }

@@ -52,6 +52,8 @@ pub struct Options {
     pub raw_retention: Duration,
     /// Redirect addresses front ends may sign in with.
     pub redirect_urls: Vec<String>,
+    /// Queries are answered; what they are answered from does not change (design: Compatibility).
+    pub read_only: bool,
     /// Conveniences that are unsafe with real patients.
     pub development: bool,
     /// Open event streams one caller may hold.
@@ -87,6 +89,7 @@ impl Default for Options {
             query_retention: Duration::from_secs(30 * 86_400),
             raw_retention: Duration::from_secs(7 * 86_400),
             redirect_urls: Vec::new(),
+            read_only: false,
             development: false,
             event_streams: 5,
             body_limit: 2 << 20,

@@ -1,9 +1,11 @@
 //! The real binary, started as an operator starts it and spoken to over HTTP only.
 //!
-//! Lives here: one file per promise (`api`: every endpoint, role, level and refusal; `families`: families and cohorts; `phenopackets`: every
-//! answer against a naive scan; `kill`: nothing acknowledged is lost; `processes`: services apart; `reload`: the configuration
-//! read again; `replace`: all files or none; `signin`: accounts and tokens; `tables`: sheets and variants against a count of the files; `bad_input`:
-//! what refused input is told; `terms`: a built term file asked; `tools`: what the README tells a data manager to type) and what they share (`support`).
+//! Lives here: one file per promise (`api`: every endpoint, role, level and refusal; `families`: families and cohorts;
+//! `phenopackets`: every answer against a naive scan; `kill`: nothing acknowledged is lost; `processes`: services apart;
+//! `read_only`: nothing that is served changes; `reload`: the configuration read again; `replace`: all files or none;
+//! `signin`: accounts and tokens; `tables`: sheets and variants against a count of the files; `bad_input`: what refused
+//! input is told; `terms`: a built term file asked; `tools`: what the README tells a data manager to type) and what
+//! they share (`support`).
 //! Does not: rules of one module (tested beside it) and ports in process (`tests/store`, `tests/broker` …).
 //! To add a test: a file with its name here, `Installation::new()` and `serve()` from `support`.
 //!
@@ -25,6 +27,7 @@ mod kill;
 mod oracle;
 mod phenopackets;
 mod processes;
+mod read_only;
 mod reload;
 mod replace;
 mod signin;
