@@ -230,7 +230,18 @@ fn reload(loaded: &Loaded, again: &Again, wired: &Wired) {
             for path in crate::config::restart_needed(loaded, &new) {
                 tracing::warn!(%path, "this setting takes effect at the next start");
             }
-            wired.services.reload(super::wiring::options(&new));
+            // The issuer and the workers took these at the start; half a process must not have others.
+            let old = wired.services.options();
+            let options = crate::service::Options {
+                public_url: old.public_url.clone(),
+                redirect_urls: old.redirect_urls.clone(),
+                read_only: old.read_only,
+                ..super::wiring::options(&new)
+            };
+            for warning in crate::config::without_effect(&new.config) {
+                tracing::warn!("{warning}");
+            }
+            wired.services.reload(options);
             tracing::info!("configuration read again");
         }
         Err(error) => {

@@ -37,8 +37,13 @@ pub async fn start(loaded: Loaded, again: Again, chosen: Vec<Service>, single: b
             tracing::info!(configuration = "none, all embedded", data = %loaded.data_directory.display(), "starting")
         }
     }
-    for warning in &loaded.warnings {
+    for warning in loaded.warnings.iter().chain(&crate::config::without_effect(&loaded.config)) {
         tracing::warn!("{warning}");
+    }
+    if loaded.config.appliance.read_only {
+        tracing::warn!(
+            "read only (Appliance.ReadOnly): queries are answered, nothing that is served changes"
+        );
     }
     let loaded = Arc::new(loaded);
     let wired =

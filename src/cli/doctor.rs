@@ -36,7 +36,11 @@ pub async fn run(common: &Common, output: &Output) -> anyhow::Result<()> {
         let reason = job.error.clone().unwrap_or_default();
         findings.push((format!("job {} ({})", job.job_id, job.kind), false, reason));
     }
-    for warning in &loaded.warnings {
+    if loaded.config.appliance.read_only {
+        let meaning = "Appliance.ReadOnly is set: queries are answered, nothing that is served changes";
+        findings.push(("read only".into(), true, meaning.into()));
+    }
+    for warning in loaded.warnings.iter().chain(&crate::config::without_effect(&loaded.config)) {
         findings.push(("configuration".into(), true, warning.clone()));
     }
     let healthy = findings.iter().all(|(_, ok, _)| *ok);

@@ -35,10 +35,9 @@ impl Serve {
             if self.service.is_empty() { loaded.config.appliance.services.clone() } else { self.service };
         let chosen = named.iter().map(|name| known(name)).collect::<anyhow::Result<Vec<_>>>()?;
         let chosen = if chosen.is_empty() { applet::default_services() } else { chosen };
-        log(&loaded);
+        let log = log(&loaded);
         let single = chosen.len() == 1;
-        let common = common.clone();
-        appliance::start(loaded, Box::new(move || common.load()), chosen, single).await
+        appliance::start(loaded, again(common.clone(), log), chosen, single).await
     }
 }
 
@@ -51,16 +50,16 @@ fn known(name: &str) -> anyhow::Result<Service> {
 pub async fn as_service(service: Service, args: &[OsString], words: usize) -> anyhow::Result<()> {
     let common = bare(args, words);
     let loaded = common.load()?;
-    log(&loaded);
-    appliance::start(loaded, Box::new(move || common.load()), vec![service], true).await
+    let log = log(&loaded);
+    appliance::start(loaded, again(common, log), vec![service], true).await
 }
 
 /// Runs everything.
 pub async fn all(args: &[OsString]) -> anyhow::Result<()> {
     let common = bare(args, 0);
     let loaded = common.load()?;
-    log(&loaded);
-    appliance::start(loaded, Box::new(move || common.load()), applet::default_services(), false).await
+    let log = log(&loaded);
+    appliance::start(loaded, again(common, log), applet::default_services(), false).await
 }
 
 fn bare(args: &[OsString], words: usize) -> Common {
@@ -83,14 +82,45 @@ pub fn log_quietly(loaded: &Loaded) {
     }
 }
 
-/// Logs to standard error at the configured level; `CV3_LOG_JSON` for machines.
-pub fn log(loaded: &Loaded) {
+/// Puts the level of a configuration in force.
+type Leveller = Box<dyn Fn(&Loaded) + Send + Sync>;
+
+/// Reads the configuration once more; one that can be used decides what is logged from then on.
+fn again(common: Common, log: Leveller) -> appliance::Again {
+    Box::new(move || {
+        let loaded = common.load()?;
+        log(&loaded);
+        Ok(loaded)
+    })
+}
+
+/// Logs to standard error at the configured level; `CV3_LOG_JSON` for machines. Answers what changes the level.
+fn log(loaded: &Loaded) -> Leveller {
+    let base = tracing_subscriber::fmt().with_env_filter(filter(loaded)).with_writer(std::io::stderr);
+    let base = base.with_span_events(FmtSpan::NONE).with_target(false);
+    // A second initialisation (a demo that serves) keeps the first.
+    if std::env::var_os("CV3_LOG_JSON").is_some() {
+        let base = base.json().with_filter_reloading();
+        let handle = base.reload_handle();
+        let _already = base.try_init();
+        Box::new(move |loaded| told(handle.reload(filter(loaded)).map_err(|error| error.to_string())))
+    } else {
+        let base = base.compact().with_filter_reloading();
+        let handle = base.reload_handle();
+        let _already = base.try_init();
+        Box::new(move |loaded| told(handle.reload(filter(loaded)).map_err(|error| error.to_string())))
+    }
+}
+
+fn told(changed: Result<(), String>) {
+    if let Err(error) = changed {
+        tracing::error!(error, "the level of the log stays as it was");
+    }
+}
+
+/// The configured level, unless `RUST_LOG` says otherwise.
+fn filter(loaded: &Loaded) -> EnvFilter {
     let level = loaded.config.logging.level.tracing();
     let default = tracing_subscriber::filter::LevelFilter::from_level(level);
-    let filter = EnvFilter::builder().with_default_directive(default.into()).from_env_lossy();
-    let base = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let base = base.with_span_events(FmtSpan::NONE).with_target(false);
-    let json = std::env::var_os("CV3_LOG_JSON").is_some();
-    // A second initialisation (a demo that serves) keeps the first.
-    let _already = if json { base.json().try_init() } else { base.compact().try_init() };
+    EnvFilter::builder().with_default_directive(default.into()).from_env_lossy()
 }

@@ -11,6 +11,7 @@
 pub mod appliance;
 pub mod cors;
 pub mod data;
+mod effect;
 pub mod email;
 pub mod env;
 pub mod findings;
@@ -33,6 +34,7 @@ pub mod values;
 pub mod vault;
 
 pub use self::{
+    effect::without_effect,
     env::{Mode, Process},
     findings::{ConfigErrors, Findings, Origin, Problem},
     load::{Flags, Loaded, Sources},

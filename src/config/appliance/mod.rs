@@ -23,9 +23,9 @@ section! {
         /// Certificate and key of the front door; without them it speaks plain HTTP.
         "TLS" tls: Option<Tls> = None;
         /// The one public address; empty means that of the front door. Sign-in, redirects and mail links use it.
-        "PublicURL" public_url: WebUrl = WebUrl::default();
+        "PublicURL" public_url: WebUrl = WebUrl::default(), restart;
         /// Networks of reverse proxies whose forwarded headers are believed.
-        "TrustedProxies" trusted_proxies: Vec<Network> = Vec::new();
+        "TrustedProxies" trusted_proxies: Vec<Network> = Vec::new(), restart;
         /// Whether the services also listen on ports of their own.
         "ServicePorts" service_ports: bool = true, restart;
         /// Services that run; empty means every enabled one.
@@ -62,12 +62,12 @@ section! {
 }
 
 section! {
-    /// Certificate and key of the front door; read again when the files change.
+    /// Certificate and key of the front door; the files are read again on SIGHUP.
     pub struct Tls {
         /// File with the certificate and its chain, PEM.
-        "Certificate" certificate: PathBuf = PathBuf::new();
+        "Certificate" certificate: PathBuf = PathBuf::new(), restart;
         /// File with the private key, PEM.
-        "Key" key: PathBuf = PathBuf::new();
+        "Key" key: PathBuf = PathBuf::new(), restart;
     }
 }
 
@@ -113,7 +113,7 @@ section! {
     /// Biomedical terms (spec §13).
     pub struct Terms {
         /// Term file that replaces the built-in one.
-        "File" file: Option<PathBuf> = None;
+        "File" file: Option<PathBuf> = None, restart;
     }
 }
 
