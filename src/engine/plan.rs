@@ -211,6 +211,8 @@ impl Planner<'_> {
             let each = |group| Predicate::Within { at_least: 1, groups: vec![group] };
             self.predicates.extend(groups.into_iter().map(each));
         } else {
+            // The same groups in another order are a repetition, and known for one by this order.
+            groups.sort_by(|a, b| a.keys.cmp(&b.keys));
             self.predicates.push(Predicate::Within { at_least, groups });
         }
     }

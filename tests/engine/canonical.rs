@@ -46,6 +46,7 @@ fn eav(relation: &str, value: Value) -> Value {
 #[case::order(json!({"hpo": [{"terms": ["0000001", "0000003"]}]}), json!({"hpo": [{"terms": ["0000003", "0000001"]}]}))]
 #[case::groups_that_unite_alike(json!({"hpo": [{"terms": ["0000001", "0000002"], "similarity": 0.5}]}), json!({"hpo": [{"terms": ["0000001"], "similarity": 0.5}]}))]
 #[case::repeated_filter(json!({"hpo": [{"terms": ["0000001"]}, {"terms": ["0000001"]}]}), json!({"hpo": [{"terms": ["0000001"]}]}))]
+#[case::repeated_in_another_order(json!({"hpo": [{"terms": ["0000001", "0000003", "0000004"], "minimumMatch": 2}, {"terms": ["0000004", "0000003", "0000001"], "minimumMatch": 2}]}), json!({"hpo": [{"terms": ["0000001", "0000003", "0000004"], "minimumMatch": 2}]}))]
 #[case::all_is_each(json!({"hpo": [{"terms": ["0000001", "0000003"], "minimumMatch": 2}]}), json!({"hpo": [{"terms": ["0000001"]}, {"terms": ["0000003"]}]}))]
 #[case::wider_beside_narrower(json!({"hpo": [{"terms": ["0000001"]}, {"terms": ["0000001", "0000003"]}]}), json!({"hpo": [{"terms": ["0000001"]}]}))]
 #[case::not_given(json!({"subject": {"gender": "any", "age": {"min": 0, "max": 100}, "affectedOnly": false}}), json!({}))]
