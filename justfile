@@ -28,6 +28,10 @@ deny:
 demo *flags:
     cargo run --release --locked -- demo {{ flags }}
 
+# Hold the query engine against its specification: 100,000 generated pairs of source and question, some two minutes
+prove pairs="100000" seed="20260100":
+    CV3_PAIRS={{ pairs }} CV3_SEED={{ seed }} cargo test --locked --profile test-fast --test engine engine_and_oracle -- --nocapture
+
 # Measure; benches lie under tests/bench
 bench *words:
     cargo bench --locked {{ words }}

@@ -4,7 +4,7 @@ use cv3_backend::domain::subjects::Subject;
 use cv3_backend::engine::{Part, PartBuilder};
 use serde_json::json;
 
-use super::generate::Dice;
+use super::dice::Dice;
 
 /// Nine phenotypes, two attributes, age, sex and a UUID take no more than 150 bytes.
 #[test]

@@ -1,14 +1,18 @@
 //! A damaged part is refused or, where the damage is made to look whole, answers without panic.
 
+use cv3_backend::domain::queries::Builder;
 use cv3_backend::engine::{IndexRules, Part, PartBuilder, PartError, Plan, Scope, SourceView, execute};
 use std::sync::Arc;
 
-use super::generate::{self, Dice};
+use super::dice::Dice;
+use super::generate;
+use super::generate::terms::Vocabulary;
 use super::source::{Change, part_bytes};
 
-fn sample(dice: &mut Dice) -> Change {
+fn sample(dice: &mut Dice, vocabulary: &Vocabulary) -> Change {
     loop {
-        let change = generate::changes(dice).pop().unwrap();
+        let size = *dice.pick(&[20, 30, 40, 60]);
+        let change = generate::spread(dice, vocabulary, size, true).pop().unwrap();
         if change.subjects.len() > 5 && !change.removed.is_empty() {
             return change;
         }
@@ -18,7 +22,8 @@ fn sample(dice: &mut Dice) -> Change {
 #[test]
 fn any_flipped_bit_and_any_cut_is_refused() {
     let mut dice = Dice(1);
-    let bytes = part_bytes(&sample(&mut dice));
+    let (_, vocabulary) = generate::terms::given(&mut dice);
+    let bytes = part_bytes(&sample(&mut dice, &vocabulary));
     Part::from_bytes(bytes.clone()).unwrap();
     for _ in 0..2_000 {
         let mut damaged = bytes.clone();
@@ -83,10 +88,10 @@ fn xxh64(bytes: &[u8]) -> u64 {
 #[test]
 fn damage_under_a_right_checksum_never_panics() {
     let mut dice = Dice(2);
-    let world = generate::world(&mut dice);
+    let (world, vocabulary) = generate::terms::given(&mut dice);
     let (mut refused, mut opened) = (0, 0);
     for _ in 0..20 {
-        let bytes = part_bytes(&sample(&mut dice));
+        let bytes = part_bytes(&sample(&mut dice, &vocabulary));
         for _ in 0..150 {
             let mut damaged = bytes.clone();
             for _ in 0..1 + dice.below(3) {
@@ -104,7 +109,8 @@ fn damage_under_a_right_checksum_never_panics() {
             let view = SourceView::open(vec![Arc::new(part)]);
             view.index(&IndexRules::default());
             for _ in 0..10 {
-                let (builder, _) = generate::builder(&mut dice);
+                let question = generate::questions::question(&mut dice, &vocabulary);
+                let builder = Builder::read(&question.text).unwrap();
                 let plan = Plan::make(&builder, &view, &world, &Scope::default());
                 let hits = execute(&plan, &view).unwrap();
                 assert!(hits.len() <= view.record_count());

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use cv3_backend::domain::subjects::Subject;
 use cv3_backend::engine::{Part, PartBuilder, merge};
 
-use super::generate::{self, Dice};
+use super::dice::Dice;
+use super::generate;
 use super::source::{Change, folded, part_bytes};
 
 fn at_once(subjects: &[Subject]) -> Vec<u8> {

@@ -1,8 +1,14 @@
 //! The specification §8 as textbook loops over documents: no index, no plan, nothing shared but domain types.
+//!
+//! A filter becomes a condition on one subject; what it needs of the source as a whole (has anybody the field,
+//! local frequencies) or of terms (groups) is worked out once per question.
 
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cv3_backend::domain::queries::{Builder, EavFilter, Granularity, Relation, TermFilter, VariantFilter};
+use cv3_backend::domain::queries::{
+    AgeRange, Builder, EavFilter, ExactFilter, Granularity, Relation, TermFilter, VariantFilter,
+};
 use cv3_backend::domain::subjects::{FamilyType, GeneAlleles, Mutation, Scalar, Subject, Term, Variant};
 use cv3_backend::terms::Ontology;
 use serde_json::Value;
@@ -17,21 +23,20 @@ pub struct Oracle<'a> {
     pub level: Granularity,
 }
 
-fn terms(list: &[Term]) -> Vec<String> {
-    let mut present = Vec::new();
-    for term in list {
+type Condition<'a> = Box<dyn Fn(&Subject) -> bool + 'a>;
+type Age = fn(&Subject) -> Option<f64>;
+
+fn present(list: &[Term]) -> impl Iterator<Item = &str> {
+    list.iter().flat_map(|term| -> Vec<&str> {
         match term {
-            Term::Present(id) => present.push(id.clone()),
-            Term::Qualified(map) => {
-                for (id, value) in map {
-                    if value != &Value::Bool(false) {
-                        present.push(id.clone());
-                    }
-                }
-            }
+            Term::Present(id) => vec![id],
+            Term::Qualified(map) => map
+                .iter()
+                .filter(|(_, value)| **value != Value::Bool(false))
+                .map(|(id, _)| id.as_str())
+                .collect(),
         }
-    }
-    present
+    })
 }
 
 fn same_gene(a: &str, b: &str) -> bool {
@@ -52,150 +57,157 @@ fn alleles_match(subject: &Subject, wanted: &GeneAlleles) -> bool {
     })
 }
 
-impl Oracle<'_> {
+impl<'a> Oracle<'a> {
     /// Ids of matching subjects, in byte order.
     pub fn answer(&self, builder: &Builder) -> Vec<String> {
-        let mut ids: Vec<String> = self
-            .subjects
-            .iter()
-            .filter(|subject| self.matches(subject, builder))
-            .map(|subject| subject.subject_id.clone())
-            .collect();
+        let conditions = self.conditions(builder);
+        let matching = self.subjects.iter().filter(|subject| conditions.iter().all(|holds| holds(subject)));
+        let mut ids: Vec<String> = matching.map(|subject| subject.subject_id.clone()).collect();
         ids.sort_unstable();
         ids
     }
 
-    fn any(&self, has: impl Fn(&Subject) -> bool) -> bool {
-        self.subjects.iter().any(has)
+    /// Soft match: without the field in any subject the filter is ignored, unless it is required.
+    fn soft<'c>(
+        &self,
+        required: bool,
+        has: impl Fn(&Subject) -> bool,
+        condition: impl Fn(&Subject) -> bool + 'c,
+    ) -> Condition<'c> {
+        if !required && !self.subjects.iter().any(has) {
+            return Box::new(|_| true);
+        }
+        Box::new(condition)
     }
 
-    fn matches(&self, subject: &Subject, builder: &Builder) -> bool {
+    fn conditions<'c>(&'c self, builder: &'c Builder) -> Vec<Condition<'c>> {
         let required = &builder.required;
-        self.demographics(subject, builder)
-            && builder.hpo.iter().all(|f| self.term_filter(Ontology::Hpo, subject, f, required.hpo))
-            && builder.ordo.iter().all(|f| self.term_filter(Ontology::Ordo, subject, f, required.ordo))
-            && builder.snomed.iter().all(|filter| {
-                let supported = self.any(|s| !s.snomed.is_empty());
-                let held = terms(&subject.snomed);
-                let matched = filter.terms.iter().filter(|term| held.contains(term)).count();
-                (!supported && !required.snomed) || matched >= filter.minimum_match
-            })
-            && builder.genes.iter().all(|filter| {
-                let supported = self.any(|s| !s.alleles.is_empty());
-                (!supported && !required.genes)
-                    || filter.alleles.iter().any(|one| alleles_match(subject, one))
-            })
-            && builder.variant.iter().all(|filter| {
-                let supported = self.any(|s| !s.variant.is_empty());
-                (!supported && !required.variant) || self.variant(subject, filter)
-            })
-            && builder.eav.iter().all(|filter| self.eav(subject, filter, required.eav))
+        let mut all = self.demographics(builder);
+        all.extend(builder.hpo.iter().map(|filter| self.terms(Ontology::Hpo, filter, required.hpo)));
+        all.extend(builder.ordo.iter().map(|filter| self.terms(Ontology::Ordo, filter, required.ordo)));
+        all.extend(builder.snomed.iter().map(|filter| self.snomed(filter, required.snomed)));
+        all.extend(builder.genes.iter().map(|filter| {
+            let any = move |s: &Subject| filter.alleles.iter().any(|one| alleles_match(s, one));
+            self.soft(required.genes, |s| !s.alleles.is_empty(), any)
+        }));
+        all.extend(
+            builder
+                .variant
+                .iter()
+                .map(|filter| self.soft(required.variant, |s| !s.variant.is_empty(), self.variant(filter))),
+        );
+        all.extend(builder.eav.iter().map(|filter| self.eav(filter, required.eav)));
+        all
     }
 
-    fn demographics(&self, subject: &Subject, builder: &Builder) -> bool {
+    fn demographics<'c>(&'c self, builder: &'c Builder) -> Vec<Condition<'c>> {
         let (filter, required) = (&builder.subject, &builder.required);
         let strict = |sub: bool| required.subject || sub;
-        let demo = &subject.demo;
+        let sub = &required.subject_capability;
+        let mut all = Vec::new();
         if let Some(gender) = filter.gender {
-            let supported =
-                self.any(|s| s.demo.gender.is_some()) || strict(required.subject_capability.gender);
-            if supported && demo.gender != Some(gender) {
-                return false;
-            }
+            let is = move |s: &Subject| s.demo.gender == Some(gender);
+            all.push(self.soft(strict(sub.gender), |s| s.demo.gender.is_some(), is));
         }
-        let of = |s: &Subject, which: usize| {
-            [s.demo.age, s.demo.age_first_diagnosis, s.demo.age_first_symptoms][which]
-        };
-        let ranges = [filter.age, filter.age_first_diagnosis, filter.age_first_symptoms];
-        for (which, range) in ranges.into_iter().enumerate() {
-            let Some(range) = range else { continue };
-            let supported = self.any(|s| of(s, which).is_some()) || strict(required.subject_capability.age);
-            if supported && !of(subject, which).is_some_and(|years| range.contains(years)) {
-                return false;
+        let ages: [(_, Age); 3] = [
+            (filter.age, |s| s.demo.age),
+            (filter.age_first_diagnosis, |s| s.demo.age_first_diagnosis),
+            (filter.age_first_symptoms, |s| s.demo.age_first_symptoms),
+        ];
+        for (range, of) in ages {
+            if let Some(AgeRange { min, max }) = range {
+                let within = move |years: f64| {
+                    min.is_none_or(|min| f64::from(min) <= years)
+                        && max.is_none_or(|max| years <= f64::from(max))
+                };
+                let has = move |s: &Subject| of(s).is_some();
+                all.push(self.soft(strict(sub.age), has, move |s| of(s).is_some_and(within)));
             }
         }
         if filter.affected_only {
-            let supported =
-                self.any(|s| s.demo.affected.is_some()) || strict(required.subject_capability.affected);
-            if supported && demo.affected != Some(true) {
-                return false;
-            }
+            let is = |s: &Subject| s.demo.affected == Some(true);
+            all.push(self.soft(strict(sub.affected), |s| s.demo.affected.is_some(), is));
         }
         if let Some(types) = filter.family_type {
-            let supported =
-                self.any(|s| s.demo.family_type.is_some()) || strict(required.subject_capability.family_type);
-            let checked = match demo.family_type {
+            let checked = move |s: &Subject| match s.demo.family_type {
                 Some(FamilyType::Singleton) => types.singleton,
                 Some(FamilyType::Trio) => types.trio,
                 Some(FamilyType::Family) => types.family,
                 None => false,
             };
-            if supported && !checked {
-                return false;
-            }
+            all.push(self.soft(strict(sub.family_type), |s| s.demo.family_type.is_some(), checked));
         }
-        true
+        all
     }
 
-    fn term_filter(
-        &self,
-        ontology: Ontology,
-        subject: &Subject,
-        filter: &TermFilter,
-        required: bool,
-    ) -> bool {
-        let (has_hpo, has_ordo) = (self.any(|s| !s.hpo.is_empty()), self.any(|s| !s.ordo.is_empty()));
-        let (own, other) = if ontology == Ontology::Hpo { (has_hpo, has_ordo) } else { (has_ordo, has_hpo) };
-        if !(own || filter.cross && other || required) {
-            return true;
-        }
-        let hpo = terms(&subject.hpo);
-        let mut matched = 0;
-        for term in &filter.terms {
-            let replacement = self.world.replaced.get(&(ontology, term.clone())).unwrap_or(term);
-            let mut group = vec![term.clone(), replacement.clone()];
-            if filter.similarity < 1.0 {
-                for ((o, a, b), similarity) in &self.world.similar {
-                    if *o == ontology
-                        && a == replacement
-                        && *similarity >= filter.similarity
-                        && *similarity >= 0.2
-                    {
-                        group.push(b.clone());
-                    }
-                }
-            }
-            if filter.include_descendants {
-                group.extend(
-                    self.world.below.get(&(ontology, replacement.clone())).cloned().unwrap_or_default(),
-                );
-            }
-            let mut others = Vec::new();
-            if filter.cross {
-                for (hpo, ordo) in &self.world.annotated {
-                    match ontology {
-                        Ontology::Hpo if group.contains(hpo) => others.push(ordo.clone()),
-                        Ontology::Ordo if group.contains(ordo) => others.push(hpo.clone()),
-                        _ => {}
-                    }
-                }
-            }
-            let (in_hpo, in_ordo) = if ontology == Ontology::Hpo { (group, others) } else { (others, group) };
-            if hpo.iter().any(|id| in_hpo.contains(id)) || subject.ordo.iter().any(|id| in_ordo.contains(id))
-            {
-                matched += 1;
-            }
-        }
-        matched >= filter.minimum_match
+    fn snomed<'c>(&self, filter: &'c ExactFilter, required: bool) -> Condition<'c> {
+        self.soft(
+            required,
+            |s| !s.snomed.is_empty(),
+            move |s| {
+                let held: BTreeSet<&str> = present(&s.snomed).collect();
+                let matched = filter.terms.iter().filter(|term| held.contains(term.as_str())).count();
+                matched >= filter.minimum_match
+            },
+        )
     }
 
+    /// HPO ids and ORDO ids any of which matches the term.
+    fn group(&self, ontology: Ontology, term: &str, filter: &TermFilter) -> [BTreeSet<String>; 2] {
+        let of = |id: &str| (ontology, id.to_owned());
+        let replacement = self.world.replaced.get(&of(term)).map_or(term, String::as_str);
+        let mut group = BTreeSet::from([term.to_owned(), replacement.to_owned()]);
+        if filter.similarity < 1.0 {
+            for ((o, a, b), similarity) in &self.world.similar {
+                // Pairs below 0.2 are not stored.
+                if *o == ontology
+                    && a == replacement
+                    && *similarity >= filter.similarity
+                    && *similarity >= 0.2
+                {
+                    group.insert(b.clone());
+                }
+            }
+        }
+        if filter.include_descendants {
+            group.extend(self.world.below.get(&of(replacement)).into_iter().flatten().cloned());
+        }
+        let mut others = BTreeSet::new();
+        for (hpo, ordo) in self.world.annotated.iter().filter(|_| filter.cross) {
+            match ontology {
+                Ontology::Hpo if group.contains(hpo) => others.insert(ordo.clone()),
+                Ontology::Ordo if group.contains(ordo) => others.insert(hpo.clone()),
+                _ => false,
+            };
+        }
+        if ontology == Ontology::Hpo { [group, others] } else { [others, group] }
+    }
+
+    fn terms<'c>(&self, ontology: Ontology, filter: &'c TermFilter, required: bool) -> Condition<'c> {
+        let has = |s: &Subject| {
+            let (own, other) = match ontology {
+                Ontology::Hpo => (!s.hpo.is_empty(), !s.ordo.is_empty()),
+                Ontology::Ordo => (!s.ordo.is_empty(), !s.hpo.is_empty()),
+            };
+            own || filter.cross && other
+        };
+        let groups: Vec<_> = filter.terms.iter().map(|term| self.group(ontology, term, filter)).collect();
+        self.soft(required, has, move |s| {
+            let matched = groups.iter().filter(|[hpo, ordo]| {
+                present(&s.hpo).any(|id| hpo.contains(id)) || s.ordo.iter().any(|id| ordo.contains(id))
+            });
+            matched.count() >= filter.minimum_match
+        })
+    }
+
+    /// Alleles carried ÷ (2 × subjects); who has no count carries one.
     fn local_af(&self, gene: &str, mutation: Mutation) -> f64 {
         let mut alleles = 0u64;
         for subject in self.subjects {
             let of: Vec<&Variant> = subject
                 .variant
                 .iter()
-                .filter(|v| same_gene(&v.gene, gene) && v.mutation == mutation)
+                .filter(|v| v.mutation == mutation && same_gene(&v.gene, gene))
                 .collect();
             if !of.is_empty() {
                 let two = of.iter().any(|v| v.allele_count.unwrap_or(1) >= 2);
@@ -205,33 +217,47 @@ impl Oracle<'_> {
         (alleles as f64 / (2.0 * self.subjects.len() as f64)).min(1.0)
     }
 
-    fn variant(&self, subject: &Subject, filter: &VariantFilter) -> bool {
-        let mut genes = filter.genes.clone();
+    fn variant<'c>(&'c self, filter: &'c VariantFilter) -> impl Fn(&Subject) -> bool + 'c {
+        let mut genes: BTreeSet<String> = filter.genes.iter().map(|gene| gene.to_lowercase()).collect();
         for pathway in &filter.reactome {
-            genes.extend(self.world.pathways.get(pathway).cloned().unwrap_or_default());
+            let more = self.world.pathways.get(pathway).into_iter().flatten();
+            genes.extend(more.map(|gene| gene.to_lowercase()));
         }
-        subject.variant.iter().any(|v| {
-            let rare = filter.max_af >= 1.0 || {
-                let af = if filter.use_local_af { None } else { v.af };
-                af.unwrap_or_else(|| self.local_af(&v.gene, v.mutation)) <= filter.max_af
-            };
-            rare && genes.iter().any(|gene| same_gene(gene, &v.gene))
-                && (filter.mutation.is_empty() || filter.mutation.contains(&v.mutation))
-        })
+        let known: RefCell<BTreeMap<(String, Mutation), f64>> = RefCell::default();
+        let local = move |gene: &str, mutation: Mutation| {
+            let key = (gene.to_lowercase(), mutation);
+            *known.borrow_mut().entry(key).or_insert_with(|| self.local_af(gene, mutation))
+        };
+        move |subject| {
+            subject.variant.iter().any(|v| {
+                let wanted = genes.contains(&v.gene.to_lowercase())
+                    && (filter.mutation.is_empty() || filter.mutation.contains(&v.mutation));
+                let af = || match v.af {
+                    Some(stored) if !filter.use_local_af => stored,
+                    _ => local(&v.gene, v.mutation),
+                };
+                wanted && (filter.max_af >= 1.0 || af() <= filter.max_af)
+            })
+        }
     }
 
-    fn eav(&self, subject: &Subject, filter: &EavFilter, required: bool) -> bool {
+    fn eav<'c>(&self, filter: &'c EavFilter, required: bool) -> Condition<'c> {
         let attribute = &filter.attribute;
         let hidden = self.level < Granularity::List && self.withheld.contains(attribute);
-        let known = self.any(|s| s.eav.get(attribute).is_some_and(|value| !value.scalars().is_empty()));
-        if hidden || !known {
-            return !required;
+        let has = |s: &Subject| s.eav.get(attribute).is_some_and(|value| !value.scalars().is_empty());
+        if hidden {
+            return Box::new(move |_| !required);
         }
-        let Some(value) = subject.eav.get(attribute) else { return false };
-        let typed: Vec<&Scalar> =
-            value.scalars().iter().filter(|s| comparable(s, filter.relation, &filter.value)).collect();
-        let any = typed.iter().any(|scalar| holds(scalar, filter.relation, &filter.value));
-        if filter.relation.is_negative() { !typed.is_empty() && !any } else { any }
+        let pattern = matches!(filter.relation, Relation::RegexContains | Relation::RegexDoesNotContain)
+            .then(|| regex::Regex::new(filter.value.as_str().unwrap()).unwrap());
+        self.soft(required, has, move |s| {
+            let scalars = s.eav.get(attribute).map_or(&[][..], |value| value.scalars());
+            let mut typed =
+                scalars.iter().filter(|s| comparable(s, filter.relation, &filter.value)).peekable();
+            let some = typed.peek().is_some();
+            let any = typed.any(|scalar| holds(scalar, filter.relation, &filter.value, pattern.as_ref()));
+            if filter.relation.is_negative() { some && !any } else { any }
+        })
     }
 }
 
@@ -249,15 +275,13 @@ fn comparable(scalar: &Scalar, relation: Relation, value: &Value) -> bool {
 }
 
 /// The relation without its negation.
-fn holds(scalar: &Scalar, relation: Relation, value: &Value) -> bool {
+fn holds(scalar: &Scalar, relation: Relation, value: &Value, pattern: Option<&regex::Regex>) -> bool {
     use Relation as R;
     match scalar {
         Scalar::Bool(stored) => value.as_bool() == Some(*stored),
-        Scalar::Text(stored) => match relation {
-            R::RegexContains | R::RegexDoesNotContain => {
-                regex::Regex::new(value.as_str().unwrap()).unwrap().is_match(stored)
-            }
-            _ => value.as_str() == Some(stored),
+        Scalar::Text(stored) => match pattern {
+            Some(pattern) => pattern.is_match(stored),
+            None => value.as_str() == Some(stored),
         },
         Scalar::Number(stored) => {
             let (stored, bound) = (stored.as_f64().unwrap(), value.as_f64().unwrap());

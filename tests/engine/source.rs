@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use cv3_backend::domain::subjects::Subject;
 use cv3_backend::engine::{Part, PartBuilder, SourceView};
+use serde::{Deserialize, Serialize};
 
 /// What one part brings: new or changed subjects, and ids of those removed.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Change {
     pub subjects: BTreeMap<String, Subject>,
     pub removed: BTreeSet<String>,

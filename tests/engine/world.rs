@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use cv3_backend::terms::{Ontology, Terms};
+use serde::{Deserialize, Serialize};
 
 /// Everything written down; the engine reads it through `Terms`, the oracle directly.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub struct World {
     /// Pairs with their similarity, both directions.
     pub similar: BTreeMap<(Ontology, String, String), f64>,
@@ -15,6 +17,52 @@ pub struct World {
     /// (HPO, ORDO).
     pub annotated: Vec<(String, String)>,
     pub pathways: BTreeMap<String, Vec<String>>,
+}
+
+/// The form in files: `h` for HPO, `o` for ORDO.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Written {
+    similar: Vec<(char, String, String, f64)>,
+    replaced: Vec<(char, String, String)>,
+    below: Vec<(char, String, Vec<String>)>,
+    known: Vec<(char, String)>,
+    annotated: Vec<(String, String)>,
+    pathways: BTreeMap<String, Vec<String>>,
+}
+
+fn letter(ontology: Ontology) -> char {
+    if ontology == Ontology::Hpo { 'h' } else { 'o' }
+}
+
+fn ontology(letter: char) -> Ontology {
+    if letter == 'h' { Ontology::Hpo } else { Ontology::Ordo }
+}
+
+impl From<World> for Written {
+    fn from(world: World) -> Self {
+        Self {
+            similar: world.similar.into_iter().map(|((o, a, b), s)| (letter(o), a, b, s)).collect(),
+            replaced: world.replaced.into_iter().map(|((o, a), b)| (letter(o), a, b)).collect(),
+            below: world.below.into_iter().map(|((o, a), list)| (letter(o), a, list)).collect(),
+            known: world.known.into_iter().map(|(o, a)| (letter(o), a)).collect(),
+            annotated: world.annotated,
+            pathways: world.pathways,
+        }
+    }
+}
+
+impl From<Written> for World {
+    fn from(written: Written) -> Self {
+        Self {
+            similar: written.similar.into_iter().map(|(o, a, b, s)| ((ontology(o), a, b), s)).collect(),
+            replaced: written.replaced.into_iter().map(|(o, a, b)| ((ontology(o), a), b)).collect(),
+            below: written.below.into_iter().map(|(o, a, list)| ((ontology(o), a), list)).collect(),
+            known: written.known.into_iter().map(|(o, a)| (ontology(o), a)).collect(),
+            annotated: written.annotated,
+            pathways: written.pathways,
+        }
+    }
 }
 
 impl Terms for World {
