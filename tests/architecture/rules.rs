@@ -219,7 +219,8 @@ pub const RULES: &[Rule] = &[
 ];
 
 /// Files of a port's folder that are part of the trait; every other one is an adapter and needs a `Kept` row.
-const TRAIT_FILES: &[&str] = &["crate::store::error", "crate::store::rooms", "crate::identity::claims"];
+const TRAIT_FILES: &[&str] =
+    &["crate::store::error", "crate::store::kept", "crate::store::rooms", "crate::identity::claims"];
 
 /// Folders with one trait and several adapters.
 const PORTS: &[&str] =
