@@ -7,7 +7,8 @@ use crate::domain::groups::Permit;
 use crate::domain::queries::{Granularity, RecordRange};
 
 /// What a range answer's noise is drawn from. The same asker, data and plan always get the same interval, so
-/// asking again averages nothing out.
+/// asking again averages nothing out. Whatever changes the draw is in here, and what is in here is what a charge is
+/// for ([`Noise::charge_id`]): no draw is free that another was paid for.
 #[derive(Debug, Clone, Copy)]
 pub struct Noise<'a> {
     /// The privacy key: derived for this use alone.
@@ -50,8 +51,7 @@ pub fn shape(
 ) -> Shaped {
     let level = effective.min(permit.level);
     let k = permit.minimum_count;
-    // With k = 1 there is nothing between none and enough; an exact zero would only be given away.
-    let small = k > 1 && n < k;
+    let small = is_small(n, permit);
     match level {
         Granularity::NoAccess => Shaped::default(),
         Granularity::Boolean => Shaped { exist: Some(n > 0 && !small), ..Shaped::default() },
@@ -72,36 +72,59 @@ pub fn shape(
     }
 }
 
+/// Whether `n` is too few to be told from none. Such an answer is the same for every small `n` and needs no noise.
+pub fn is_small(n: u64, permit: &Permit) -> bool {
+    // With k = 1 there is nothing between none and enough; an exact zero would only be given away.
+    permit.minimum_count > 1 && n < permit.minimum_count
+}
+
 /// A number below `k`, zero included: only that it is below, in the form of a range answer.
 fn hidden(k: u64) -> Shaped {
     let range = RecordRange { min: 0, max: k.saturating_sub(1) };
     Shaped { exist: Some(range.max >= 1), range: Some(range), ..Shaped::default() }
 }
 
+impl Noise<'_> {
+    /// Names the draw in the record of what was paid for: same draw, same id. Says nothing without the key.
+    pub fn charge_id(&self) -> String {
+        self.tag(b"cv3 range charge 1").iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// 64 uniform bits that only the holder of the key can compute.
+    fn uniform(&self) -> u64 {
+        self.tag(b"cv3 range noise 2").first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+
+    fn tag(&self, purpose: &[u8]) -> [u8; 32] {
+        // HMAC takes keys of any length; the error arm is for MACs that do not.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key) else { return [0; 32] };
+        let version = self.data_version.to_le_bytes();
+        // One draw under two ε would tell more than both together cost.
+        let epsilon = self.epsilon().to_bits().to_le_bytes();
+        // Lengths first: no two different inputs are one byte string.
+        for part in
+            [purpose, self.acting.as_bytes(), self.source_id.as_bytes(), &version, &epsilon, &self.plan]
+        {
+            mac.update(&(part.len() as u64).to_le_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+
+    fn epsilon(&self) -> f64 {
+        if self.epsilon.is_finite() && self.epsilon > 0.0 { self.epsilon } else { EPSILON }
+    }
+}
+
 /// The interval published for `n`: ± w around the noisy number, cut to what is possible; covers n in 95 of 100
 /// draws or more.
 pub fn interval(n: u64, record_count: u64, noise: &Noise<'_>) -> RecordRange {
-    let epsilon = if noise.epsilon.is_finite() && noise.epsilon > 0.0 { noise.epsilon } else { EPSILON };
-    let noisy = i128::from(n) + i128::from(draw(uniform(noise), epsilon));
+    let epsilon = noise.epsilon();
+    let noisy = i128::from(n) + i128::from(draw(noise.uniform(), epsilon));
     let width = (20f64.ln() / epsilon).ceil() as i128;
     let cut = |value: i128| u64::try_from(value.max(0)).unwrap_or(u64::MAX);
     let max = cut(noisy + width).min(record_count);
     RecordRange { min: cut(noisy - width).min(max), max }
-}
-
-/// 64 uniform bits that only the holder of the key can compute.
-fn uniform(noise: &Noise<'_>) -> u64 {
-    // HMAC takes keys of any length; the error arm is for MACs that do not.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(noise.key) else { return 0 };
-    mac.update(b"cv3 range noise 1");
-    // Lengths first: no two different inputs are one byte string.
-    let version = noise.data_version.to_le_bytes();
-    for part in [noise.acting.as_bytes(), noise.source_id.as_bytes(), &version, &noise.plan] {
-        mac.update(&(part.len() as u64).to_le_bytes());
-        mac.update(part);
-    }
-    let tag: [u8; 32] = mac.finalize().into_bytes().into();
-    tag.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 /// Two-sided geometric noise, P(z) ∝ e^(−ε|z|) (Ghosh, Roughgarden and Sundararajan 2009), by inverting its
@@ -191,6 +214,27 @@ mod tests {
         assert!(!others.is_empty());
     }
 
+    /// Whatever gives another draw has to be paid for, and nothing else.
+    #[test]
+    fn another_draw_is_another_charge() {
+        let one = noise(1);
+        let others = [
+            Noise { acting: "bob", ..one },
+            Noise { source_id: "t", ..one },
+            Noise { data_version: 4, ..one },
+            Noise { plan: [2; 32], ..one },
+            Noise { epsilon: 0.2, ..one },
+            Noise { key: b"another", ..one },
+            // The same letters, cut elsewhere.
+            Noise { acting: "ad", source_id: "as", ..one },
+        ];
+        assert_eq!(noise(1).charge_id(), one.charge_id());
+        for other in others {
+            assert_ne!(other.charge_id(), one.charge_id(), "{other:?}");
+            assert_ne!(other.uniform(), one.uniform(), "{other:?}");
+        }
+    }
+
     #[test]
     fn intervals_stay_within_what_is_possible() {
         for plan in 0..=255 {
@@ -204,7 +248,7 @@ mod tests {
     #[test]
     fn nineteen_in_twenty_intervals_cover_the_truth_and_noise_is_centred() {
         let draws: Vec<i64> =
-            (0..20_000u64).map(|i| draw(uniform(&Noise { data_version: i, ..noise(1) }), EPSILON)).collect();
+            (0..20_000u64).map(|i| draw(Noise { data_version: i, ..noise(1) }.uniform(), EPSILON)).collect();
         let covering = draws.iter().filter(|noise| noise.abs() <= 20).count();
         assert!(covering >= 19_000, "{covering}");
         // The standard deviation of one draw is √(2α) ÷ (1 − α) = 9.4, of the mean 0.07.

@@ -107,24 +107,25 @@ impl Queries {
         .map_err(Failure::internal)??;
         drop((core, more));
         head.notices.extend(plan.notices.iter().cloned());
-        let digest = plan.digest();
-        let mut level = level;
-        if level == Granularity::Range && permit.level < Granularity::Count {
-            let version = manifest.data_version;
-            if !self.spend(acting.acting_id(), &source.source_id, version, &digest).await? {
-                level = Granularity::Boolean;
-                head.notices.push("your privacy budget is spent: this source answers yes or no only".into());
-            }
-        }
         let key = self.ports.secrets.derived(Purpose::PrivacyNoise).await?;
         let noise = privacy::Noise {
             key: &key,
             acting: acting.acting_id().as_str(),
             source_id: source.source_id.as_str(),
             data_version: manifest.data_version,
-            plan: digest,
+            plan: plan.digest(),
             epsilon: self.options.now().epsilon,
         };
+        let mut level = level;
+        // Below the minimum nothing is drawn. Were it charged, "nobody" would cost once and "somebody" each time.
+        let drawn = level == Granularity::Range && !privacy::is_small(n, &permit);
+        if drawn
+            && permit.level < Granularity::Count
+            && !self.spend(acting.acting_id(), &noise.charge_id()).await?
+        {
+            level = Granularity::Boolean;
+            head.notices.push("your privacy budget is spent: this source answers yes or no only".into());
+        }
         let shaped = privacy::shape(n, total, level, &permit, &noise);
         head.exist = shaped.exist;
         head.record_range = shaped.range;

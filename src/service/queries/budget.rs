@@ -1,31 +1,16 @@
 //! The privacy budget of range answers: each fresh plan costs, the same plan again is free (specification §8.6).
 
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::Queries;
-use crate::domain::ids::{SourceId, UserId};
+use crate::domain::ids::UserId;
 use crate::service::Failure;
 use crate::store::{Room, StoreError};
 
 impl Queries {
-    /// Charges a plan to the acting user; `false` = the budget is spent. Atomic across replicas.
-    pub(super) async fn spend(
-        &self,
-        user: &UserId,
-        source: &SourceId,
-        data_version: u64,
-        plan: &[u8; 32],
-    ) -> Result<bool, Failure> {
-        let mut digest = Sha256::new();
-        for piece in [user.as_str().as_bytes(), source.as_str().as_bytes(), &data_version.to_le_bytes(), plan]
-        {
-            digest.update((piece.len() as u64).to_le_bytes());
-            digest.update(piece);
-        }
-        let id: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let documents = self.ports.store.documents();
-        if documents.get(Room::Charges, &id).await?.is_some() {
+    /// Charges a draw to the acting user; `false` = the budget is spent. Atomic across replicas.
+    pub(super) async fn spend(&self, user: &UserId, id: &str) -> Result<bool, Failure> {
+        if self.is_paid(id).await? {
             return Ok(true);
         }
         let _turn = self.spending.lock().await;
@@ -43,14 +28,15 @@ impl Queries {
             })
             .await?;
         if !enough {
-            return Ok(false);
+            // The last of the budget may have gone into this very draw a moment ago.
+            return self.is_paid(id).await;
         }
         // Charged before remembered: a crash between the two costs the user once more, never the patients.
         let charge = json!({"id": id, "userId": user, "createdAt": self.ports.clock.now()});
-        match documents.insert(Room::Charges, &id, &charge).await {
+        match self.ports.store.documents().insert(Room::Charges, id, &charge).await {
             Ok(()) => Ok(true),
             Err(StoreError::Conflict(_)) => {
-                // Another replica charged the same plan at the same time; give one charge back.
+                // Another replica charged the same draw at the same time; give one charge back.
                 self.ports
                     .store
                     .users()
@@ -63,5 +49,9 @@ impl Queries {
             }
             Err(other) => Err(other.into()),
         }
+    }
+
+    async fn is_paid(&self, id: &str) -> Result<bool, Failure> {
+        Ok(self.ports.store.documents().get(Room::Charges, id).await?.is_some())
     }
 }
