@@ -3,10 +3,11 @@
 //! Lives here: what of a subject is searchable (`keys.rs`), the immutable index file (`part/`), all parts of
 //! one version as a whole (`view.rs`), several parts made one (`merge.rs`) and what is published about it (`index.rs`), a builder made concrete for
 //! one view (`plan.rs`, `expand.rs`), its execution (`execute.rs`, `threshold.rs`, `words.rs`), and the shapes
-//! of answers (`privacy.rs`). Does not live here: where parts are kept, who may ask, remote sources, waiting.
+//! of answers (`privacy.rs`, `blur.rs`). Does not live here: where parts are kept, who may ask, remote sources, waiting.
 //! To add a filter: its form in `domain/queries.rs`, its keys or column in `keys.rs`, its predicate in
 //! `plan.rs`, and its textbook loop in the oracle of `tests/engine`.
 
+mod blur;
 pub mod execute;
 mod expand;
 pub mod index;
@@ -19,6 +20,7 @@ mod threshold;
 pub mod view;
 mod words;
 
+pub use blur::Blur;
 pub use execute::{Hits, execute, execute_on};
 pub use index::{IndexRules, Indices, Withheld};
 pub use merge::merge;

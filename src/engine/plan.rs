@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::blur::Blur;
 use super::expand::Expansion;
 use super::keys::{Column, Field, Key, Trait, fold};
 use super::view::SourceView;
@@ -122,11 +123,23 @@ const COMPARED: usize = 64;
 impl Plan {
     /// Makes the plan of a builder for one view.
     pub fn make(builder: &Builder, view: &SourceView, terms: &dyn Terms, scope: &Scope) -> Self {
+        Self::make_blurred(builder, view, terms, scope, None)
+    }
+
+    /// The same for someone who may not count: local frequencies are compared blurred.
+    pub fn make_blurred(
+        builder: &Builder,
+        view: &SourceView,
+        terms: &dyn Terms,
+        scope: &Scope,
+        blur: Option<&Blur>,
+    ) -> Self {
         let expansion = Expansion::new(terms);
         let planner = Planner {
             view,
             builder,
             scope,
+            blur,
             expansion,
             keys: BTreeMap::new(),
             predicates: Vec::new(),
@@ -152,6 +165,7 @@ struct Planner<'a> {
     view: &'a SourceView,
     builder: &'a Builder,
     scope: &'a Scope,
+    blur: Option<&'a Blur>,
     expansion: Expansion<'a>,
     keys: BTreeMap<Key, u32>,
     predicates: Vec<Predicate>,
@@ -382,8 +396,9 @@ impl Planner<'_> {
         }
         let double = of(|gene, mutation| Key::Double { gene, mutation });
         // Local frequency: alleles carried ÷ (2 × subjects); a carrier without a count carries one (§8.3).
-        let alleles = (self.view.carriers(&carrier) + self.view.carriers(&double)) as f64;
-        let local = (alleles / (2.0 * self.view.record_count() as f64)).min(1.0);
+        let held = self.view.carriers(&carrier) + self.view.carriers(&double);
+        let alleles = self.blur.map_or(held, |blur| blur.alleles(held, gene, mutation));
+        let local = (alleles as f64 / (2.0 * self.view.record_count() as f64)).min(1.0);
         let is_rare = local <= filter.max_af;
         if filter.use_local_af {
             if is_rare {

@@ -129,7 +129,7 @@ pub fn interval(n: u64, record_count: u64, noise: &Noise<'_>) -> RecordRange {
 
 /// Two-sided geometric noise, P(z) ∝ e^(−ε|z|) (Ghosh, Roughgarden and Sundararajan 2009), by inverting its
 /// distribution function.
-fn draw(bits: u64, epsilon: f64) -> i64 {
+pub(super) fn draw(bits: u64, epsilon: f64) -> i64 {
     let alpha = (-epsilon).exp();
     let negative = bits & 1 == 1;
     // 53 bits, never 0 nor 1.

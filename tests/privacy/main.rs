@@ -14,6 +14,8 @@ mod cells;
 #[cfg(test)]
 mod differencing;
 #[cfg(test)]
+mod frequency;
+#[cfg(test)]
 mod guessing;
 #[cfg(test)]
 mod house;

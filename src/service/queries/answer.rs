@@ -12,7 +12,7 @@ use crate::domain::groups::{Permit, permits};
 use crate::domain::ids::SourceId;
 use crate::domain::queries::{AnswerState, Builder, Granularity, QueryResponse, ResultDetails};
 use crate::domain::sources::{Source, SourceType};
-use crate::engine::{Plan, Scope, execute_on, privacy};
+use crate::engine::{Blur, Plan, Scope, execute_on, privacy};
 use crate::secrets::Purpose;
 use crate::service::Failure;
 use crate::service::auth::{Acting, user_key};
@@ -90,6 +90,10 @@ impl Queries {
         }
         let (manifest, view) = self.views.current(&source.source_id).await?;
         let scope = Scope { withheld: manifest.withheld(source), level: permit.level };
+        let key = self.ports.secrets.derived(Purpose::PrivacyNoise).await?;
+        let epsilon = self.options.now().epsilon;
+        let blur =
+            (permit.level < Granularity::Count).then(|| Blur::new(&key, source.source_id.as_str(), epsilon));
         let (builder, terms) = (builder.clone(), self.ports.terms.clone());
         let core = self.cores.acquire().await.map_err(Failure::internal)?;
         // Cores that nobody waits for help with large sources.
@@ -97,7 +101,7 @@ impl Queries {
         let threads = 1 + more.0.len();
         let wants_ids = level >= Granularity::List;
         let (plan, total, n, ids) = tokio::task::spawn_blocking(move || {
-            let plan = Plan::make(&builder, &view, &*terms, &scope);
+            let plan = Plan::make_blurred(&builder, &view, &*terms, &scope, blur.as_ref());
             let hits = execute_on(&plan, &view, threads).map_err(Failure::internal)?;
             let n = hits.len();
             let ids = if wants_ids { hits.ids(0, MOST_DETAILS) } else { Vec::new() };
@@ -107,14 +111,13 @@ impl Queries {
         .map_err(Failure::internal)??;
         drop((core, more));
         head.notices.extend(plan.notices.iter().cloned());
-        let key = self.ports.secrets.derived(Purpose::PrivacyNoise).await?;
         let noise = privacy::Noise {
             key: &key,
             acting: acting.acting_id().as_str(),
             source_id: source.source_id.as_str(),
             data_version: manifest.data_version,
             plan: plan.digest(),
-            epsilon: self.options.now().epsilon,
+            epsilon,
         };
         let mut level = level;
         // Below the minimum nothing is drawn. Were it charged, "nobody" would cost once and "somebody" each time.
