@@ -20,6 +20,7 @@ mod server;
 mod start;
 mod table;
 mod terms;
+mod timing;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,12 +54,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Section = fn(&mut Bench) -> anyhow::Result<()>;
 
-const SECTIONS: [(&str, Section); 8] = [
+const SECTIONS: [(&str, Section); 9] = [
     ("terms", terms::measure),
     ("parse", parse::measure),
     ("ingest", ingest::measure),
     ("index", index::measure),
     ("query", query::measure),
+    ("timing", timing::measure),
     ("api", load::measure),
     ("start", start::first_answers),
     ("idle", start::idle),

@@ -18,6 +18,8 @@ pub enum Unit {
     Seconds,
     Bytes,
     Ratio,
+    /// A number without a unit.
+    Plain,
     Count(&'static str),
 }
 
@@ -113,6 +115,7 @@ fn write(value: f64, unit: Unit, named: bool) -> String {
         Unit::Bytes if value >= 1e6 => format!("{:.1} MiB", value / f64::from(1 << 20)),
         Unit::Bytes => format!("{value:.1} B"),
         Unit::Ratio => format!("{value:.2}×"),
+        Unit::Plain => format!("{value:.2}"),
         Unit::Count(of) if named => format!("{} {of}", grouped(value)),
         Unit::Count(_) => grouped(value),
     }
