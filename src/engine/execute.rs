@@ -28,8 +28,9 @@ pub struct Hits {
 #[derive(Debug)]
 struct PartHits {
     part: Arc<Part>,
-    /// Chunks with a hit, ascending.
+    /// Ascending. Those without a hit are kept too, and all are counted once: the time does not tell none from some.
     chunks: Vec<(usize, Box<Words>)>,
+    len: u64,
 }
 
 /// Executes a plan on the view it was made from.
@@ -45,7 +46,7 @@ pub fn execute_on(plan: &Plan, view: &SourceView, threads: usize) -> Result<Hits
     let mut hits = Hits::default();
     for visible in view.parts() {
         let found = run(plan, visible, threads);
-        hits.len += found.chunks.iter().map(|(_, words)| count(words) as u64).sum::<u64>();
+        hits.len += found.len;
         hits.parts.push(found);
     }
     Ok(hits)
@@ -80,7 +81,7 @@ struct Cursor<'a> {
 
 fn run(plan: &Plan, visible: &Visible, threads: usize) -> PartHits {
     let part = &visible.part;
-    let mut found = PartHits { part: Arc::clone(part), chunks: Vec::new() };
+    let mut found = PartHits { part: Arc::clone(part), chunks: Vec::new(), len: 0 };
     let mut cursors: Vec<Cursor<'_>> = Vec::new();
     let mut places = Vec::with_capacity(plan.keys.len());
     for key in &plan.keys {
@@ -110,10 +111,13 @@ fn run(plan: &Plan, visible: &Visible, threads: usize) -> PartHits {
                 scope.spawn(move || walk(bound, cursors, visible, range))
             })
             .collect();
-        found.chunks = walk(&bound, cursors, visible, own);
+        (found.chunks, found.len) = walk(&bound, cursors, visible, own);
         for other in others {
             match other.join() {
-                Ok(chunks) => found.chunks.extend(chunks),
+                Ok((chunks, len)) => {
+                    found.chunks.extend(chunks);
+                    found.len += len;
+                }
                 Err(defect) => std::panic::resume_unwind(defect),
             }
         }
@@ -121,14 +125,15 @@ fn run(plan: &Plan, visible: &Visible, threads: usize) -> PartHits {
     found
 }
 
-/// The subjects of some chunks that satisfy every condition, applied in the order given.
+/// The subjects of some chunks that satisfy every condition, applied in the order given, and how many.
 fn walk(
     bound: &[((u8, f64), Bound<'_>)],
     mut cursors: Vec<Cursor<'_>>,
     visible: &Visible,
     chunks: Range<usize>,
-) -> Vec<(usize, Box<Words>)> {
-    let mut found = Vec::new();
+) -> (Vec<(usize, Box<Words>)>, u64) {
+    let mut found = Vec::with_capacity(chunks.len());
+    let mut len = 0;
     let mut scratch = Scratch::default();
     for chunk in chunks {
         let mut acc = Box::new([0; WORDS]);
@@ -141,11 +146,10 @@ fn walk(
             scratch.apply(predicate, chunk, &mut cursors, left, &mut acc);
             left = count(&acc);
         }
-        if left > 0 {
-            found.push((chunk, acc));
-        }
+        found.push((chunk, acc));
+        len += left as u64;
     }
-    found
+    (found, len)
 }
 
 fn bind<'a>(
@@ -326,7 +330,7 @@ impl Hits {
 
     /// Up to `limit` subject ids after the first `skip`, in byte order.
     pub fn ids(&self, skip: u64, limit: usize) -> Vec<String> {
-        let walks = self.parts.iter().filter(|part| !part.chunks.is_empty());
+        let walks = self.parts.iter().filter(|part| part.len > 0);
         let mut walks: Vec<_> = match walks.clone().count() {
             1 => return self.ids_of_one(skip, limit),
             _ => walks
