@@ -109,7 +109,7 @@ async fn a_crash_costs_the_asker_and_never_gives_a_fresh_draw() {
     let mine = Filter::equals("queryId", id.as_str());
     let (response, first) = process.stored(Room::Responses, &mine).await.remove(0);
     assert!(documents.delete(Room::Responses, &response).await.unwrap());
-    process.services.queries.run(&process.services.auth.inside(), &id).await.unwrap();
+    process.services.queries.run(&process.services.auth.inside(), &id, true).await.unwrap();
     let (_, second) = process.stored(Room::Responses, &mine).await.remove(0);
     assert_eq!(first["answers"], second["answers"]);
     assert_eq!(process.budget().await, 90);

@@ -143,7 +143,7 @@ impl Process {
         let network = self.services.networks.chosen(&asker, None).await.unwrap();
         let queries = &self.services.queries;
         let id = queries.ask(&self.services.auth, &asker, &network, question.to_string()).await.unwrap();
-        queries.run(&self.services.auth.inside(), &id).await.unwrap();
+        queries.run(&self.services.auth.inside(), &id, false).await.unwrap();
         id
     }
 
