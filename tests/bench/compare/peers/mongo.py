@@ -126,6 +126,6 @@ def any_term(group):
 
 
 if __name__ == "__main__":
-    cohort, questions, folder, seconds, [cache] = arguments()
-    with server(folder, cache) as (client, data, program):
+    cohort, questions, folder, seconds, _ = arguments()
+    with server(folder, os.environ["CV3_BENCH_CACHE"]) as (client, data, program):
         measure(Mongo(client, data, program, cohort), questions, seconds)
