@@ -90,7 +90,8 @@ impl Process {
         store.stage(source, version, changes).await.unwrap();
         let bytes = part_of(subjects);
         let size = bytes.len() as u64;
-        let blob = self.ports.blobs.put(bytes).await.unwrap();
+        let stored = self.ports.blobs.put(bytes).await.unwrap();
+        let blob = stored.name().to_owned();
         let count = subjects.len() as u64;
         let mut next = old;
         next.parts = vec![PartRef { blob, bytes: size, subjects: count, from: version, to: version }];
