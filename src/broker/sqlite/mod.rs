@@ -78,11 +78,7 @@ impl Broker for SqliteBroker {
         let id = JobId::from_uuid(SystemRandom.uuid());
         let entry = jobs::Entry { job: id.clone(), queue: job.queue, kind: job.kind, key: job.key, payload };
         let now = self.clock.now();
-        // As durable as what it is about: a query and its answer are not synced either (design §3).
-        let survives = match job.queue {
-            Queue::DatabaseManager => Survives::PowerLoss,
-            Queue::QueryCompiler | Queue::QueryMeta => Survives::Kill,
-        };
+        let survives = survives(job.queue);
         self.writer
             .write(survives, move |connection, wakes| {
                 wakes.push(entry.queue);
@@ -116,11 +112,11 @@ impl Broker for SqliteBroker {
     async fn finish(&self, job: &JobId, worker: &str, verdict: Verdict) -> Result<bool, BrokerError> {
         let (job, worker, now) = (job.clone(), worker.to_owned(), self.clock.now());
         self.writer
-            .write(Survives::PowerLoss, move |connection, wakes| {
+            .write_judged(move |connection, wakes| {
                 let freed = jobs::finish(connection, &job, &worker, &verdict, now)?;
                 // A job with the same key may have been waiting for this one.
                 wakes.extend(freed);
-                Ok(freed.is_some())
+                Ok((freed.is_some(), freed.map_or(Survives::Kill, survives)))
             })
             .await
     }
@@ -247,6 +243,14 @@ impl Broker for SqliteBroker {
             .read(|connection| connection.query_row("SELECT last FROM fence", [], |_| Ok(())))
             .await?;
         self.writer.write(Survives::PowerLoss, |_, _| Ok(())).await
+    }
+}
+
+/// A job and its verdict are as durable as what they are about: queries and their answers are not synced (design §3).
+fn survives(queue: Queue) -> Survives {
+    match queue {
+        Queue::DatabaseManager => Survives::PowerLoss,
+        Queue::QueryCompiler | Queue::QueryMeta => Survives::Kill,
     }
 }
 

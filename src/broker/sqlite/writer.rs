@@ -68,8 +68,17 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection, &mut Wakes) -> rusqlite::Result<T> + Send + 'static,
     {
+        self.write_judged(move |connection, wakes| Ok((work(connection, wakes)?, survives))).await
+    }
+
+    /// The same where only the work finds out what it has to survive.
+    pub async fn write_judged<T, F>(&self, work: F) -> Result<T, BrokerError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &mut Wakes) -> rusqlite::Result<(T, Survives)> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
-        let task = Task { survives, work: Some(work), outcome: None, reply };
+        let task = Task { work: Some(work), outcome: None, reply };
         let ended = || BrokerError::Unavailable("its writer has ended; restart the process".to_owned());
         self.operations.send(Box::new(task)).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())?
@@ -94,6 +103,7 @@ impl From<rusqlite::Error> for Fate {
 
 /// A `write` on its way through the threads.
 trait Operation: Send {
+    /// Known once it has run.
     fn survives(&self) -> Survives;
     /// Does the work; `false` = undo what it did.
     fn run(&mut self, connection: &Connection, wakes: &mut Wakes) -> bool;
@@ -102,19 +112,22 @@ trait Operation: Send {
 }
 
 struct Task<T, F> {
-    survives: Survives,
     work: Option<F>,
-    outcome: Option<rusqlite::Result<T>>,
+    outcome: Option<rusqlite::Result<(T, Survives)>>,
     reply: oneshot::Sender<Result<T, BrokerError>>,
 }
 
 impl<T, F> Operation for Task<T, F>
 where
     T: Send,
-    F: FnOnce(&Connection, &mut Wakes) -> rusqlite::Result<T> + Send,
+    F: FnOnce(&Connection, &mut Wakes) -> rusqlite::Result<(T, Survives)> + Send,
 {
     fn survives(&self) -> Survives {
-        self.survives
+        match &self.outcome {
+            Some(Ok((_, survives))) => *survives,
+            // Nothing was written.
+            Some(Err(_)) | None => Survives::Kill,
+        }
     }
 
     fn run(&mut self, connection: &Connection, wakes: &mut Wakes) -> bool {
@@ -126,7 +139,7 @@ where
         let answer = match (fate, self.outcome) {
             (Err(Fate::Unavailable(text)), _) => Err(BrokerError::Unavailable(text)),
             (Err(Fate::Broken(text)), _) => Err(BrokerError::Engine(text.into())),
-            (Ok(()), Some(outcome)) => outcome.map_err(engine),
+            (Ok(()), Some(outcome)) => outcome.map(|(value, _)| value).map_err(engine),
             (Ok(()), None) => Err(BrokerError::Unavailable("the operation did not run".to_owned())),
         };
         // The caller may have gone; the work is done all the same.
