@@ -45,6 +45,8 @@ fn number(connection: &Connection, pragma: &str) -> Result<i64, StoreError> {
 
 /// Fails for a file that is not ours or of a newer format, before anything is written to it.
 pub(super) fn refuse_unreadable(connection: &Connection, file: &Path) -> Result<(), StoreError> {
+    // In one snapshot: another process may be making the file at this moment.
+    let connection = &connection.unchecked_transaction()?;
     let version = number(connection, "user_version")?;
     let application = number(connection, "application_id")?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
