@@ -12,6 +12,7 @@ use tracing::Instrument;
 
 use super::body::DoneMark;
 use super::error;
+use super::unread::Unread;
 use crate::service::{Failure, Services};
 
 /// The header that carries a request's id in both directions.
@@ -57,6 +58,7 @@ impl<E: Endpoint> Endpoint for Wrapped<E> {
         let wants_json = prefers_json(&request);
         respell(&mut request);
         request.extensions_mut().insert(self.services.clone());
+        let unread = Unread::watch(&mut request);
         let span = tracing::info_span!("request", service = self.edge.service, %method, path, id);
         let mut response = if method == Method::OPTIONS {
             StatusCode::NO_CONTENT.into_response()
@@ -83,6 +85,9 @@ impl<E: Endpoint> Endpoint for Wrapped<E> {
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         self.cors(origin.as_ref(), headers);
+        if let Some(unread) = unread {
+            unread.settle(&mut response).await;
+        }
         let status = response.status().as_u16();
         tracing::info!(parent: &span, status, millis = started.elapsed().as_millis() as u64, "answered");
         Ok(response)

@@ -17,6 +17,7 @@ pub mod query;
 pub mod setup;
 pub mod shared;
 pub mod unbuilt;
+pub mod unread;
 
 use poem::endpoint::BoxEndpoint;
 

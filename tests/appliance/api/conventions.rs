@@ -200,3 +200,36 @@ async fn refusals(caller: &Caller, token: &str) {
     let answer = caller.with_body("POST", "/api/groups/", Some(token), &json!({"groupName": long})).await;
     answer.refused(413, "a body of 3 MiB");
 }
+
+/// Sends parts of a conversation with pauses between them, then reads to the end.
+async fn converse(node: &crate::support::Node, parts: &[&str]) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(&node.addresses["front"]).await.unwrap();
+    for part in parts {
+        stream.write_all(part.as_bytes()).await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+    }
+    let mut answer = String::new();
+    tokio::time::timeout(crate::support::PATIENCE, stream.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_before_the_end_of_the_body_leaves_the_connection_usable_or_closes_it_aloud() {
+    let installation = Installation::new();
+    let node = installation.serve().start().await;
+    let head = |bytes: usize| {
+        format!(
+            "POST /api/pipelines/ HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {bytes}\r\n\r\n"
+        )
+    };
+    let rest = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let both = converse(&node, &[&head(8), "{\"a\"", ": 1}", rest]).await;
+    assert!(both.starts_with("HTTP/1.1 401") && both.contains("HTTP/1.1 200"), "{both}");
+    let one = converse(&node, &[&head(8), "{\"a\""]).await;
+    assert!(one.starts_with("HTTP/1.1 401") && one.contains("connection: close"), "{one}");
+    node.stop().await;
+}
