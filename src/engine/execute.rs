@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::part::{Codes, ColumnReader, Part, Posting, Selected};
+use super::part::{Codes, ColumnReader, Located, Part, Selected, Union};
 use super::plan::{Group, Plan, Predicate, Test};
 use super::threshold::Counters;
 use super::view::{SourceView, Visible};
-use super::words::{CHUNK, WORDS, Words, and, and_not, count, positions};
+use super::words::{CHUNK, WORDS, Words, and, and_not, count, or};
 
 /// The plan belongs to another version of the source.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub fn execute_on(plan: &Plan, view: &SourceView, threads: usize) -> Result<Hits
 /// A group bound to a part: only keys and values the part has.
 struct BoundGroup<'a> {
     keys: Vec<usize>,
+    /// The keys united, where that was asked before.
+    union: Option<Union>,
     tests: Vec<Selected<'a>>,
     /// Subjects at most.
     size: u64,
@@ -73,20 +75,14 @@ struct Without<'a> {
     test: Option<Selected<'a>>,
 }
 
-#[derive(Clone, Copy)]
-struct Cursor<'a> {
-    posting: Posting<'a>,
-    cardinality: u64,
-}
-
 fn run(plan: &Plan, visible: &Visible, threads: usize) -> PartHits {
     let part = &visible.part;
     let mut found = PartHits { part: Arc::clone(part), chunks: Vec::new(), len: 0 };
-    let mut cursors: Vec<Cursor<'_>> = Vec::new();
+    let mut cursors: Vec<Located<'_>> = Vec::new();
     let mut places = Vec::with_capacity(plan.keys.len());
-    for key in &plan.keys {
-        places.push(part.posting(key).map(|(posting, cardinality)| {
-            cursors.push(Cursor { posting, cardinality });
+    for found in part.postings(&plan.keys) {
+        places.push(found.map(|located| {
+            cursors.push(located);
             cursors.len() - 1
         }));
     }
@@ -128,7 +124,7 @@ fn run(plan: &Plan, visible: &Visible, threads: usize) -> PartHits {
 /// The subjects of some chunks that satisfy every condition, applied in the order given, and how many.
 fn walk(
     bound: &[((u8, f64), Bound<'_>)],
-    mut cursors: Vec<Cursor<'_>>,
+    mut cursors: Vec<Located<'_>>,
     visible: &Visible,
     chunks: Range<usize>,
 ) -> (Vec<(usize, Box<Words>)>, u64) {
@@ -156,7 +152,7 @@ fn bind<'a>(
     predicate: &Predicate,
     part: &'a Part,
     places: &[Option<usize>],
-    cursors: &[Cursor<'_>],
+    cursors: &[Located<'_>],
 ) -> Bound<'a> {
     match predicate {
         Predicate::Within { at_least, groups } => {
@@ -187,7 +183,7 @@ fn bind_group<'a>(
     group: &Group,
     part: &'a Part,
     places: &[Option<usize>],
-    cursors: &[Cursor<'_>],
+    cursors: &[Located<'_>],
 ) -> BoundGroup<'a> {
     let keys: Vec<usize> =
         group.keys.iter().filter_map(|key| places.get(*key as usize).copied().flatten()).collect();
@@ -201,7 +197,13 @@ fn bind_group<'a>(
         .collect();
     let by_key: u64 = keys.iter().filter_map(|key| cursors.get(*key)).map(|cursor| cursor.cardinality).sum();
     let by_test: u64 = tests.iter().map(expected).sum();
-    BoundGroup { keys, tests, size: by_key + by_test }
+    let place = |key: &usize| cursors.get(*key).map(|located| located.place);
+    let table: Vec<u32> = keys.iter().filter_map(place).collect();
+    let mut walked = None;
+    let union = part.union(&table, |chunk, words| {
+        unite_keys(&keys, chunk, walked.get_or_insert_with(|| cursors.to_vec()), words);
+    });
+    BoundGroup { keys, union, tests, size: by_key + by_test }
 }
 
 /// How many subjects a selection is expected to have if all values are equally frequent.
@@ -261,7 +263,7 @@ impl Scratch {
         &mut self,
         predicate: &Bound<'_>,
         chunk: usize,
-        cursors: &mut [Cursor<'_>],
+        cursors: &mut [Located<'_>],
         left: usize,
         acc: &mut Words,
     ) {
@@ -301,19 +303,26 @@ impl Scratch {
 fn unite(
     group: &BoundGroup<'_>,
     chunk: usize,
-    cursors: &mut [Cursor<'_>],
+    cursors: &mut [Located<'_>],
     left: usize,
     acc: &Words,
     words: &mut Words,
 ) {
-    for key in &group.keys {
-        if let Some(cursor) = cursors.get_mut(*key) {
-            cursor.posting.seek(chunk);
-            cursor.posting.or_into(chunk, words);
-        }
+    match group.union.as_ref().and_then(|union| union.get(chunk)) {
+        Some(union) => or(words, union),
+        None => unite_keys(&group.keys, chunk, cursors, words),
     }
     for test in &group.tests {
         test.or_into(chunk, acc, left, words);
+    }
+}
+
+fn unite_keys(keys: &[usize], chunk: usize, cursors: &mut [Located<'_>], words: &mut Words) {
+    for key in keys {
+        if let Some(located) = cursors.get_mut(*key) {
+            located.posting.seek(chunk);
+            located.posting.or_into(chunk, words);
+        }
     }
 }
 
@@ -328,36 +337,64 @@ impl Hits {
         self.len == 0
     }
 
-    /// Up to `limit` subject ids after the first `skip`, in byte order.
-    pub fn ids(&self, skip: u64, limit: usize) -> Vec<String> {
-        let walks = self.parts.iter().filter(|part| part.len > 0);
-        let mut walks: Vec<_> = match walks.clone().count() {
-            1 => return self.ids_of_one(skip, limit),
-            _ => walks
-                .map(|part| part.ordinals().filter_map(|ordinal| part.part.subject_id(ordinal)).peekable()),
-        }
-        .collect();
-        let merged = std::iter::from_fn(|| {
-            let heads =
-                walks.iter_mut().enumerate().filter_map(|(at, walk)| Some((walk.peek()?.clone(), at)));
-            let (_, at) = heads.min()?;
-            walks.get_mut(at)?.next()
-        });
-        merged.skip(usize::try_from(skip).unwrap_or(usize::MAX)).take(limit).collect()
-    }
-
-    /// With one part ids ascend with ordinals: what is skipped need not be spelled.
-    fn ids_of_one(&self, skip: u64, limit: usize) -> Vec<String> {
-        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        let all = self.parts.iter().flat_map(|part| part.ordinals().map(move |ordinal| (part, ordinal)));
-        all.skip(skip).take(limit).filter_map(|(part, ordinal)| part.part.subject_id(ordinal)).collect()
+    /// The ids of the subjects in byte order, one after the other.
+    pub fn into_ids(self) -> Ids {
+        Ids { walks: self.parts.into_iter().map(Walk::start).filter(|walk| walk.head.is_some()).collect() }
     }
 }
 
-impl PartHits {
-    fn ordinals(&self) -> impl Iterator<Item = usize> + '_ {
-        self.chunks
-            .iter()
-            .flat_map(|(chunk, words)| positions(words).map(move |position| chunk * CHUNK + position))
+/// Walks through the ids of found subjects; holds the parts open, but never more than one id of each.
+#[derive(Debug)]
+pub struct Ids {
+    walks: Vec<Walk>,
+}
+
+/// A part on the way; `head` is its next id, `None` at its end.
+#[derive(Debug)]
+struct Walk {
+    found: PartHits,
+    /// Among the chunks found.
+    chunk: usize,
+    word: usize,
+    /// What is left of the word.
+    left: u64,
+    head: Option<String>,
+}
+
+impl Iterator for Ids {
+    type Item = String;
+
+    fn next(&mut self) -> Option<String> {
+        // Parts are few, and a subject is visible in one of them only.
+        let first =
+            self.walks.iter_mut().filter(|walk| walk.head.is_some()).min_by(|a, b| a.head.cmp(&b.head))?;
+        let next = first.next_id();
+        std::mem::replace(&mut first.head, next)
+    }
+}
+
+impl Walk {
+    fn start(found: PartHits) -> Self {
+        let left = found.chunks.first().and_then(|(_, words)| words.first()).copied().unwrap_or(0);
+        let mut walk = Self { found, chunk: 0, word: 0, left, head: None };
+        walk.head = walk.next_id();
+        walk
+    }
+
+    fn next_id(&mut self) -> Option<String> {
+        loop {
+            let (number, words) = self.found.chunks.get(self.chunk)?;
+            if self.left != 0 {
+                let bit = self.left.trailing_zeros() as usize;
+                self.left &= self.left - 1;
+                return self.found.part.subject_id(number * CHUNK + self.word * 64 + bit);
+            }
+            self.word += 1;
+            if self.word == words.len() {
+                (self.chunk, self.word) = (self.chunk + 1, 0);
+            }
+            let words = self.found.chunks.get(self.chunk).map(|(_, words)| words);
+            self.left = words.and_then(|words| words.get(self.word)).copied().unwrap_or(0);
+        }
     }
 }

@@ -26,31 +26,30 @@ impl<'a> Expansion<'a> {
         Self { terms, used: false, unknown: BTreeSet::new(), pathways: BTreeMap::new() }
     }
 
-    /// The group of one term (specification §8.3): a subject with any of the keys matches the term.
-    pub(super) fn group(&mut self, ontology: Ontology, term: &str, filter: &TermFilter) -> BTreeSet<Key> {
+    /// The group of one term (specification §8.3): a subject with any of the keys matches the term. In no order, and
+    /// some may be given twice.
+    pub(super) fn group(&mut self, ontology: Ontology, term: &str, filter: &TermFilter) -> Vec<Key> {
         let wide = filter.similarity < 1.0 || filter.cross || filter.include_descendants;
         self.used |= wide;
         if wide && !self.terms.contains(ontology, term) {
             self.unknown.insert(term.to_owned());
         }
-        let mut ids: BTreeSet<String> =
-            self.terms.expand(ontology, term, filter.similarity).into_iter().collect();
-        ids.insert(term.to_owned());
+        let mut keys = vec![key(ontology, term.to_owned())];
+        let mut add = |id: &str| keys.push(key(ontology, id.to_owned()));
+        self.terms.expand_each(ontology, term, filter.similarity, &mut add);
         if filter.include_descendants {
             let resolved = self.terms.resolve(ontology, term);
-            ids.extend(self.terms.descendants(ontology, &resolved));
+            self.terms.descendants(ontology, &resolved).iter().for_each(|id| add(id));
         }
-        let mut keys = BTreeSet::new();
         if filter.cross {
-            for id in &ids {
-                let (other, mapped) = match ontology {
-                    Ontology::Hpo => (Ontology::Ordo, self.terms.ordo_of_hpo(id)),
-                    Ontology::Ordo => (Ontology::Hpo, self.terms.hpo_of_ordo(id)),
-                };
-                keys.extend(mapped.into_iter().map(|id| key(other, id)));
-            }
+            let mapped = |held: &Key| match held {
+                Key::Hpo(id) => self.terms.ordo_of_hpo(id).into_iter().map(Key::Ordo).collect(),
+                Key::Ordo(id) => self.terms.hpo_of_ordo(id).into_iter().map(Key::Hpo).collect(),
+                _ => Vec::new(),
+            };
+            let mapped: Vec<Key> = keys.iter().flat_map(mapped).collect();
+            keys.extend(mapped);
         }
-        keys.extend(ids.into_iter().map(|id| key(ontology, id)));
         keys
     }
 

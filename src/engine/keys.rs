@@ -140,6 +140,26 @@ fn gene_and_mutation(out: &mut Vec<u8>, gene: &str, mutation: Mutation) {
 }
 
 impl Key {
+    /// The beginning of the key as a number that is never greater for a smaller key: sorting compares it first.
+    pub(crate) fn leading(&self) -> u64 {
+        let (kind, text) = match self {
+            Self::Has(_) => (0, ""),
+            Self::Is(_) => (1, ""),
+            Self::Hpo(id) => (2, id.as_str()),
+            Self::Ordo(id) => (3, id.as_str()),
+            Self::Snomed(id) => (4, id.as_str()),
+            Self::Ncit(id) => (5, id.as_str()),
+            Self::Alleles { gene, .. } => (6, gene.as_str()),
+            Self::Spelling { gene, .. } => (7, gene.as_str()),
+            Self::Carrier { gene, .. } => (8, gene.as_str()),
+            Self::Double { gene, .. } => (9, gene.as_str()),
+            Self::NoFrequency { gene, .. } => (10, gene.as_str()),
+        };
+        let mut leading = [0; 8];
+        leading.iter_mut().zip(std::iter::once(kind).chain(text.bytes())).for_each(|(to, from)| *to = from);
+        u64::from_be_bytes(leading)
+    }
+
     /// Appends the key as parts spell it.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {

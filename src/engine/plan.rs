@@ -3,7 +3,7 @@
 //!
 //! A plan is canonical: builders that this source would execute alike give equal plans (specification §8.6).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -141,7 +141,7 @@ impl Plan {
             scope,
             blur,
             expansion,
-            keys: BTreeMap::new(),
+            keys: HashMap::default(),
             predicates: Vec::new(),
             notices: Vec::new(),
         };
@@ -167,7 +167,8 @@ struct Planner<'a> {
     scope: &'a Scope,
     blur: Option<&'a Blur>,
     expansion: Expansion<'a>,
-    keys: BTreeMap<Key, u32>,
+    /// Each key that was met with its number.
+    keys: HashMap<Key, u32, foldhash::fast::RandomState>,
     predicates: Vec<Predicate>,
     notices: Vec<String>,
 }
@@ -505,21 +506,26 @@ impl Planner<'_> {
 
     /// Numbers the keys in use by their order and sorts everything, so that equal meaning is equal form.
     fn finish(mut self) -> Plan {
-        let groups = |predicate: &Predicate| match predicate {
-            Predicate::Within { groups, .. } => groups.clone(),
-            Predicate::Without { .. } => Vec::new(),
-        };
-        let used: BTreeSet<u32> =
-            self.predicates.iter().flat_map(groups).flat_map(|group| group.keys).collect();
-        let mut renumbered = vec![0u32; self.keys.len()];
-        let mut keys = Vec::with_capacity(used.len());
-        for (key, old) in std::mem::take(&mut self.keys) {
-            if used.contains(&old) {
-                if let Some(new) = renumbered.get_mut(old as usize) {
-                    *new = keys.len() as u32;
+        const UNUSED: u32 = u32::MAX;
+        let mut renumbered = vec![UNUSED; self.keys.len()];
+        for predicate in &self.predicates {
+            let Predicate::Within { groups, .. } = predicate else { continue };
+            for key in groups.iter().flat_map(|group| &group.keys) {
+                if let Some(used) = renumbered.get_mut(*key as usize) {
+                    *used = 0;
                 }
-                keys.push(key);
             }
+        }
+        let used = |(_, old): &(Key, u32)| renumbered.get(*old as usize).is_some_and(|new| *new != UNUSED);
+        let used = std::mem::take(&mut self.keys).into_iter().filter(used);
+        let mut used: Vec<(u64, Key, u32)> = used.map(|(key, old)| (key.leading(), key, old)).collect();
+        used.sort_unstable();
+        let mut keys = Vec::with_capacity(used.len());
+        for (_, key, old) in used {
+            if let Some(new) = renumbered.get_mut(old as usize) {
+                *new = keys.len() as u32;
+            }
+            keys.push(key);
         }
         for predicate in &mut self.predicates {
             let Predicate::Within { groups, .. } = predicate else { continue };

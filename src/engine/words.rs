@@ -21,6 +21,11 @@ pub(crate) fn and(words: &mut Words, other: &Words) {
     words.iter_mut().zip(other).for_each(|(word, other)| *word &= other);
 }
 
+/// Adds what `other` has.
+pub(crate) fn or(words: &mut Words, other: &Words) {
+    words.iter_mut().zip(other).for_each(|(word, other)| *word |= other);
+}
+
 /// Removes what `other` has.
 pub(crate) fn and_not(words: &mut Words, other: &Words) {
     words.iter_mut().zip(other).for_each(|(word, other)| *word &= !other);
@@ -32,6 +37,7 @@ pub(crate) fn count(words: &Words) -> usize {
 }
 
 /// Positions of set bits, ascending.
+#[cfg(test)]
 pub(crate) fn positions(words: &Words) -> impl Iterator<Item = usize> + '_ {
     words.iter().enumerate().flat_map(|(index, word)| bits(*word).map(move |bit| index * 64 + bit))
 }

@@ -15,9 +15,7 @@ use crate::domain::filter::Filter;
 use crate::domain::ids::SourceId;
 use crate::domain::sources::{Manifest, PartRef, RecordIndex, Source, SourceType};
 use crate::domain::subjects::Subject;
-use crate::engine::{
-    IndexRules, Indices as Built, Part, PartBuilder, PartError, PartStats, SourceView, merge,
-};
+use crate::engine::{IndexRules, Indices as Built, PartBuilder, PartError, PartStats, SourceView, merge};
 use crate::ports::Ports;
 
 /// Subjects handled at a time while an index part is built.
@@ -142,23 +140,9 @@ impl Indices {
         }
     }
 
-    async fn open_parts(&self, parts: &[PartRef]) -> Result<Vec<Arc<Part>>, Failure> {
-        let mut files = Vec::new();
-        for part in parts {
-            let path = self.ports.blobs.open(&part.blob).await?;
-            files.push(path.ok_or_else(|| Failure::internal("an index part is missing"))?);
-        }
-        tokio::task::spawn_blocking(move || {
-            let parts = files.iter().map(|f| Part::open(f).map(Arc::new));
-            parts.collect::<Result<Vec<_>, _>>().map_err(Failure::internal)
-        })
-        .await
-        .map_err(Failure::internal)?
-    }
-
     /// Finds out what a list of parts shows together.
     pub(super) async fn survey(&self, source: &SourceId, parts: &[PartRef]) -> Result<Surveyed, Failure> {
-        let parts = self.open_parts(parts).await?;
+        let parts = self.views.parts(parts).await?;
         let view = tokio::task::spawn_blocking(move || SourceView::open(parts));
         let view = Arc::new(view.await.map_err(Failure::internal)?);
         let built = self.describe(source, &view).await?;
@@ -232,7 +216,7 @@ impl Indices {
         let (Some(from), Some(to)) = (merged.first().map(|p| p.from), merged.last().map(|p| p.to)) else {
             return Ok(());
         };
-        let parts = self.open_parts(&merged).await?;
+        let parts = self.views.parts(&merged).await?;
         let written = self.write_part(move |out| merge(parts, first > 0, out)).await?;
         let (part, stored) = self.store_part(written, (from, to)).await?;
         manifest.parts.push(part);

@@ -25,7 +25,7 @@ use crate::domain::sources::Source;
 use crate::ports::Ports;
 use crate::store::{Collection, Kept, Room};
 
-pub use details::Sealed;
+use details::{Sealer, Wrapped};
 pub use history::Progress;
 
 /// The largest query body, in bytes.
@@ -78,12 +78,12 @@ pub(super) struct StoredResponse {
     query_id: QueryId,
     node_id: NodeId,
     created_at: DateTime<Utc>,
-    /// Answers per source; details only where they are not sealed.
+    /// Answers per source, without the subjects.
     #[serde(default)]
     answers: Vec<QueryResponse>,
-    /// The answers with subject details, readable with the owner's key only.
+    /// Where the subjects are, readable with the owner's key only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    sealed: Option<Sealed>,
+    details: Option<Wrapped>,
     /// Why the node gave no answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
@@ -187,20 +187,20 @@ impl Queries {
         if again && self.responses().get(&response_id).await?.is_some() {
             return Ok(());
         }
-        let answers = self.answer(&query.builder, &query.acting).await?;
+        let sealer = Sealer::new(self, query.acting.original_id());
+        let answers = self.answer(&query.builder, &query.acting, &sealer).await?;
         let audit = json!({
             "id": id, "createdAt": query.created_at, "userId": query.user_id, "actingId": query.acting.acting_id(),
             "networkId": query.acting.network_id(), "requestedLevel": query.requested_level,
             "sources": answers.iter().map(|a| &a.source_id).collect::<Vec<_>>(),
         });
-        let (answers, sealed) = self.seal(answers, query.acting.original_id()).await?;
         let response = StoredResponse {
             response_id: response_id.clone(),
             query_id: id.clone(),
             node_id: node,
             created_at: self.ports.clock.now(),
             answers,
-            sealed,
+            details: sealer.finish().await?,
             failure: None,
         };
         let responses = self.responses();
@@ -229,7 +229,7 @@ impl Queries {
             node_id: node,
             created_at: self.ports.clock.now(),
             answers: Vec::new(),
-            sealed: None,
+            details: None,
             failure: Some(reason.to_owned()),
         };
         match self.responses().insert(&response_id, &response).await {
@@ -248,6 +248,7 @@ impl Queries {
         let kept = TimeDelta::from_std(self.options.now().query_retention).unwrap_or(TimeDelta::days(30));
         let before = serde_json::to_value(self.ports.clock.now() - kept).map_err(Failure::internal)?;
         let old = Filter::all().and(Condition::Below("createdAt", before));
+        self.ports.store.documents().delete_where(Room::Details, &old).await?;
         self.responses().delete_where(&old).await?;
         Ok(self.queries().delete_where(&old).await?)
     }

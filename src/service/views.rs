@@ -1,11 +1,11 @@
 //! Index parts of the visible version of each source, opened once and shared by queries.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::Failure;
 use crate::domain::ids::SourceId;
-use crate::domain::sources::Manifest;
+use crate::domain::sources::{Manifest, PartRef};
 use crate::engine::{Part, SourceView};
 use crate::ports::Ports;
 
@@ -24,11 +24,13 @@ struct Open {
 pub struct Views {
     ports: Ports,
     open: Arc<Mutex<(u64, HashMap<SourceId, Open>)>>,
+    /// By blob: every part that any view holds.
+    shared: Arc<Mutex<HashMap<String, Weak<Part>>>>,
 }
 
 impl Views {
     pub(super) fn new(ports: Ports) -> Self {
-        Self { ports, open: Arc::default() }
+        Self { ports, open: Arc::default(), shared: Arc::default() }
     }
 
     /// The visible version of a source with its manifest; a source nothing was committed to is an empty view.
@@ -47,26 +49,44 @@ impl Views {
         if let Some(view) = self.held(source, version) {
             return Ok((manifest, view));
         }
-        let mut files = Vec::new();
-        for part in &manifest.parts {
-            let Some(path) = self.ports.blobs.open(&part.blob).await? else {
-                return Err(Failure::Unavailable(
-                    "the index of this source",
-                    "an index part is missing".into(),
-                ));
-            };
-            files.push(path);
-        }
-        let view = tokio::task::spawn_blocking(move || {
-            let parts = files.iter().map(|f| Part::open(f).map(Arc::new)).collect::<Result<Vec<_>, _>>();
-            parts.map(SourceView::open)
-        })
-        .await
-        .map_err(Failure::internal)?
-        .map_err(Failure::internal)?;
+        let parts = self.parts(&manifest.parts).await?;
+        let view =
+            tokio::task::spawn_blocking(move || SourceView::open(parts)).await.map_err(Failure::internal)?;
         let view = Arc::new(view);
         self.keep(source, version, view.clone());
         Ok((manifest, view))
+    }
+
+    /// Opens parts, oldest first. One that is open already, for another version of its source, is shared: it was
+    /// checked, and remembers what was asked of it.
+    pub(super) async fn parts(&self, parts: &[PartRef]) -> Result<Vec<Arc<Part>>, Failure> {
+        let mut opened = Vec::with_capacity(parts.len());
+        for part in parts {
+            let shared = self
+                .shared
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get(&part.blob)
+                .and_then(Weak::upgrade);
+            opened.push(match shared {
+                Some(part) => part,
+                None => self.open_part(part).await?,
+            });
+        }
+        Ok(opened)
+    }
+
+    async fn open_part(&self, part: &PartRef) -> Result<Arc<Part>, Failure> {
+        let Some(path) = self.ports.blobs.open(&part.blob).await? else {
+            return Err(Failure::Unavailable("the index of this source", "an index part is missing".into()));
+        };
+        let opened =
+            tokio::task::spawn_blocking(move || Part::open(&path)).await.map_err(Failure::internal)?;
+        let opened = Arc::new(opened.map_err(Failure::internal)?);
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.retain(|_, part| part.strong_count() > 0);
+        shared.insert(part.blob.clone(), Arc::downgrade(&opened));
+        Ok(opened)
     }
 
     fn held(&self, source: &SourceId, version: (u64, u64)) -> Option<Arc<SourceView>> {

@@ -62,6 +62,8 @@ rooms! {
     Config = "instance.config", id "id", index [], unique [], durable true;
     Queries = "query.queries", id "queryId", index ["userId", "createdAt"], unique [], durable false;
     Responses = "query.responses", id "responseId", index ["queryId", "createdAt"], unique [], durable false;
+    /// Subjects behind answers, sealed for their reader, page by page.
+    Details = "query.details", id "pageId", index ["createdAt"], unique [], durable false;
     /// Range answers paid for from a privacy budget.
     Charges = "query.charges", id "id", index ["createdAt"], unique [], durable true;
     /// Who asked what when, kept beyond the queries.

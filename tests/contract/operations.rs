@@ -8,11 +8,12 @@ use crate::published::Published;
 use crate::support::Installation;
 
 /// Served beside the published operations (specification §7.1, §8.7 and design: resumable uploads, event streams).
-const ADDITIONS: [&str; 5] = [
+const ADDITIONS: [&str; 6] = [
     "admin get /datafiles/{datafile_id}",
     "admin get /datafiles/{datafile_id}/rejects",
     "admin get /sources/{source_id}/upload",
     "query get /",
+    "query get /record/history/{query_id}/subjects",
     "query get /record/{query_id}/events",
 ];
 

@@ -124,8 +124,9 @@ pub fn engine(ready: &Ready<'_>, builder: &Builder, scope: &Scope) -> Vec<String
 /// Executes a plan and checks that the number of hits is that of their ids.
 pub fn run(plan: &Plan, view: &SourceView) -> Vec<String> {
     let hits = execute(plan, view).unwrap();
-    let ids = hits.ids(0, usize::MAX);
-    assert_eq!(ids.len() as u64, hits.len(), "the number of hits and of their ids differ");
+    let found = hits.len();
+    let ids: Vec<String> = hits.into_ids().collect();
+    assert_eq!(ids.len() as u64, found, "the number of hits and of their ids differ");
     ids
 }
 

@@ -29,7 +29,7 @@ fn subjects(documents: &[Value]) -> Vec<Subject> {
 fn ask(documents: &[Value], builder: &Builder, world: &World, scope: &Scope) -> (String, Vec<String>) {
     let view = view_of(&subjects(documents));
     let plan = Plan::make(builder, &view, world, scope);
-    (execute(&plan, &view).unwrap().ids(0, 100).concat(), plan.notices)
+    (execute(&plan, &view).unwrap().into_ids().collect::<String>(), plan.notices)
 }
 
 fn matching(documents: &[Value], builder: &Builder) -> String {

@@ -265,6 +265,11 @@ impl<'a> ColumnReader<'a> {
         }
     }
 
+    /// Bytes of codes, and of ordinals in the sparse form.
+    pub(crate) fn bytes(&self) -> usize {
+        self.codes.len() + self.ordinals.len() * 4
+    }
+
     /// Entries in all.
     pub(crate) fn rows(&self) -> usize {
         self.codes.len() / self.width

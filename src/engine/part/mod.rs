@@ -14,6 +14,7 @@ mod file;
 mod ids;
 mod posting;
 mod read;
+mod unions;
 mod write;
 
 use thiserror::Error;
@@ -23,7 +24,10 @@ pub use file::PartStats;
 pub(crate) use file::{PartFile, Values};
 pub(crate) use ids::IdWriter;
 pub(crate) use posting::Posting;
+pub(crate) use read::Located;
 pub use read::Part;
+pub(crate) use unions::Union;
+pub use unions::kept_bytes;
 pub use write::PartBuilder;
 
 const MAGIC: [u8; 8] = *b"CV3PART\n";

@@ -73,6 +73,11 @@ impl<'a> Posting<'a> {
         Self { left: bytes }
     }
 
+    /// Bytes that are left to read.
+    pub(crate) fn bytes(&self) -> usize {
+        self.left.len()
+    }
+
     fn peek(&self) -> Option<(Container<'a>, &'a [u8])> {
         let (head, rest) = self.left.split_first_chunk::<4>()?;
         let [c0, c1, n0, n1] = *head;

@@ -6,9 +6,10 @@ use std::path::Path;
 use super::checksum::Checksum;
 use super::column::{self, ColumnReader};
 use super::ids::Ids;
+use super::unions::{Union, Unions};
 use super::{COLUMN_ENTRY, FOOT, HEAD, KEY_ENTRY, MAGIC, PartError, Posting, SECTIONS, VERSION};
 use crate::engine::keys::{Column, Key};
-use crate::engine::words::CHUNK;
+use crate::engine::words::{CHUNK, WORDS, Words};
 
 enum Bytes {
     Mapped(memmap2::Mmap),
@@ -32,6 +33,7 @@ pub struct Part {
     subjects: usize,
     tombstones: usize,
     checksum: u64,
+    unions: Unions,
 }
 
 impl std::fmt::Debug for Part {
@@ -60,6 +62,15 @@ impl Fields<'_> {
         let start = usize::try_from(self.u64()?).ok()?;
         Some((start, start.checked_add(usize::try_from(self.u64()?).ok()?)?))
     }
+}
+
+/// A key of the part.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Located<'a> {
+    /// In the table of keys.
+    pub place: u32,
+    pub posting: Posting<'a>,
+    pub cardinality: u64,
 }
 
 struct KeyEntry {
@@ -123,7 +134,7 @@ impl Part {
         if sections.iter().any(|(start, end)| start > end || *end > foot) {
             return Err(PartError::Corrupt("sections"));
         }
-        let part = Self { bytes, sections, subjects, tombstones, checksum };
+        let part = Self { bytes, sections, subjects, tombstones, checksum, unions: Unions::default() };
         part.check_structure()?;
         Ok(part)
     }
@@ -299,6 +310,41 @@ impl Part {
     fn search_key(&self, name: &[u8]) -> Result<usize, usize> {
         Self::search(self.table(4).len() / KEY_ENTRY, |index| {
             self.key_entry(index).and_then(|entry| self.key_name(&entry)).map(|held| held.cmp(name))
+        })
+    }
+
+    /// The postings of keys with their cardinalities. Keys given in the order of parts, as those of one kind are when
+    /// sorted, are found by going on from the one before.
+    pub(crate) fn postings<'a>(&'a self, keys: &'a [Key]) -> impl Iterator<Item = Option<Located<'a>>> {
+        let count = self.table(4).len() / KEY_ENTRY;
+        let (mut name, mut last, mut from) = (Vec::with_capacity(32), Vec::with_capacity(32), 0);
+        keys.iter().map(move |key| {
+            std::mem::swap(&mut name, &mut last);
+            name.clear();
+            key.encode(&mut name);
+            let held = |index| Some(self.key_name(&self.key_entry(index)?)?.cmp(name.as_slice()));
+            let (mut low, mut step) = (if name < last { 0 } else { from }, 1);
+            while low + step < count && held(low + step) == Some(std::cmp::Ordering::Less) {
+                low += step;
+                step *= 2;
+            }
+            let found = Self::search(count.min(low + step + 1) - low, |index| held(low + index));
+            from = low + found.unwrap_or_else(|place| place);
+            let place = low + found.ok()?;
+            let (posting, cardinality) = self.posting_at(place)?;
+            Some(Located { place: place as u32, posting, cardinality })
+        })
+    }
+
+    /// The union of the keys at these places, if it is one that is kept; `unite` makes it for one chunk.
+    pub(crate) fn union(&self, places: &[u32], mut unite: impl FnMut(usize, &mut Words)) -> Option<Union> {
+        self.unions.get(places, || {
+            let chunk = |chunk| {
+                let mut words = Box::new([0; WORDS]);
+                unite(chunk, &mut words);
+                words
+            };
+            (0..self.chunks()).map(chunk).collect()
         })
     }
 

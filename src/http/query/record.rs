@@ -1,11 +1,13 @@
 //! `/record/*`: record queries (specification §8.7).
 
+use futures_util::StreamExt;
+use poem::Body;
 use poem_openapi::param::{Header, Path, Query};
-use poem_openapi::payload::Json;
+use poem_openapi::payload::{Binary, Json};
 use poem_openapi::{ApiResponse, OpenApi};
 use serde_json::json;
 
-use crate::domain::ids::{NetworkId, QueryId};
+use crate::domain::ids::{NetworkId, QueryId, SourceId};
 use crate::http::body::Doc;
 use crate::http::gate::{Anyone, Maybe, User};
 use crate::http::shared::networks::id;
@@ -48,6 +50,14 @@ pub enum Accepted {
     Accepted(Json<Doc<Asked>>, #[oai(header = "Location")] String),
 }
 
+/// A document a line.
+#[derive(ApiResponse)]
+pub enum Lines {
+    /// A JSON object a line
+    #[oai(status = 200, content_type = "application/x-ndjson")]
+    Lines(Binary<Body>),
+}
+
 /// Record queries.
 #[derive(Debug)]
 pub struct RecordApi(pub Services);
@@ -87,6 +97,27 @@ impl RecordApi {
     async fn entry(&self, caller: Maybe, query_id: Path<String>) -> poem::Result<Json<Doc<Entry>>> {
         let query = id(QueryId::parse(query_id.0))?;
         Ok(Json(Doc::of(self.0.queries.entry(caller.0.as_ref(), &query).await?)))
+    }
+
+    /// The subjects behind the answers, for the owner, as JSON lines: {nodeId, sourceId, subject}
+    #[oai(path = "/record/history/:query_id/subjects", method = "get")]
+    async fn subjects(
+        &self,
+        user: User,
+        query_id: Path<String>,
+        #[oai(name = "sourceId")] source: Query<Option<String>>,
+    ) -> poem::Result<Lines> {
+        let query = id(QueryId::parse(query_id.0))?;
+        let source = source.0.map(|source| id(SourceId::parse(source))).transpose()?;
+        let lines = self.0.queries.subjects(&user.0, &query, source).await?;
+        let lines = lines.map(move |piece| {
+            // The status is sent already: the connection is cut, so that nobody takes a part for the whole.
+            piece.map_err(|failure| {
+                tracing::error!(query = %query, error = %failure, "subjects could not be read to their end");
+                std::io::Error::other("the subjects could not be read to their end")
+            })
+        });
+        Ok(Lines::Lines(Binary(Body::from_bytes_stream(lines))))
     }
 
     /// A query alone

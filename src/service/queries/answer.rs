@@ -7,10 +7,11 @@ use futures_util::future::join_all;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Queries;
+use super::details::{PAGE, Sealer};
 use crate::domain::filter::Filter;
 use crate::domain::groups::{Permit, permits};
 use crate::domain::ids::SourceId;
-use crate::domain::queries::{AnswerState, Builder, Granularity, QueryResponse, ResultDetails};
+use crate::domain::queries::{AnswerState, Builder, Granularity, QueryResponse};
 use crate::domain::sources::{Source, SourceType};
 use crate::engine::{Blur, Plan, Scope, execute_on, privacy};
 use crate::secrets::Purpose;
@@ -20,12 +21,15 @@ use crate::service::auth::{Acting, user_key};
 /// Subjects a source gives in detail at most; the answer says so when there are more.
 const MOST_DETAILS: usize = 100_000;
 
-/// Documents fetched at a time.
-const PAGE: usize = 1_000;
-
 impl Queries {
-    /// Answers a builder for whoever acts, source by source; a failing source does not hide the others.
-    pub async fn answer(&self, builder: &Builder, acting: &Acting) -> Result<Vec<QueryResponse>, Failure> {
+    /// Answers a builder for whoever acts, source by source; a failing source does not hide the others. Subjects go
+    /// to the sealer.
+    pub(super) async fn answer(
+        &self,
+        builder: &Builder,
+        acting: &Acting,
+        sealer: &Sealer<'_>,
+    ) -> Result<Vec<QueryResponse>, Failure> {
         let candidates = self.candidates(builder, acting).await?;
         let has_key = self.ports.secrets.has_key(&user_key(acting.original_id())).await?;
         let answers = candidates.into_iter().map(|(source, permit)| async move {
@@ -33,16 +37,17 @@ impl Queries {
             let level = builder.granularity.unwrap_or(permit.level).min(permit.level);
             // Details are stored encrypted for their reader; without a key there are none (§8.8).
             let level = if has_key { level } else { level.min(Granularity::Count) };
-            let work = self.answer_source(&source, permit, level, builder, acting, &mut head);
-            let outcome = tokio::time::timeout(self.options.now().source_limit, work).await;
-            match outcome {
-                Ok(Ok(())) => head,
+            let work = self.answer_source(&source, (permit, level), builder, acting, sealer, &mut head);
+            let reason = match tokio::time::timeout(self.options.now().source_limit, work).await {
+                Ok(Ok(())) => return head,
                 Ok(Err(failure)) => {
                     tracing::warn!(source = %source.source_id, error = %chain(&failure), "source could not be asked");
-                    failed(&source, failure.to_string())
+                    failure.to_string()
                 }
-                Err(_) => failed(&source, format!("no answer within {} s", self.options.now().source_limit.as_secs())),
-            }
+                Err(_) => format!("no answer within {} s", self.options.now().source_limit.as_secs()),
+            };
+            sealer.forget(&source.source_id);
+            failed(&source, reason)
         });
         Ok(join_all(answers).await)
     }
@@ -77,10 +82,10 @@ impl Queries {
     async fn answer_source(
         &self,
         source: &Source,
-        permit: Permit,
-        level: Granularity,
+        (permit, level): (Permit, Granularity),
         builder: &Builder,
         acting: &Acting,
+        sealer: &Sealer<'_>,
         head: &mut QueryResponse,
     ) -> Result<(), Failure> {
         if source.source_type != SourceType::Internal {
@@ -99,16 +104,14 @@ impl Queries {
         // Cores that nobody waits for help with large sources.
         let more = Idle::of(&self.cores, view.shares());
         let threads = 1 + more.0.len();
-        let wants_ids = level >= Granularity::List;
-        let (plan, total, n, ids) = tokio::task::spawn_blocking(move || {
+        let (plan, total, hits) = tokio::task::spawn_blocking(move || {
             let plan = Plan::make_blurred(&builder, &view, &*terms, &scope, blur.as_ref());
             let hits = execute_on(&plan, &view, threads).map_err(Failure::internal)?;
-            let n = hits.len();
-            let ids = if wants_ids { hits.ids(0, MOST_DETAILS) } else { Vec::new() };
-            Ok::<_, Failure>((plan, view.record_count(), n, ids))
+            Ok::<_, Failure>((plan, view.record_count(), hits))
         })
         .await
         .map_err(Failure::internal)??;
+        let n = hits.len();
         drop((core, more));
         head.notices.extend(plan.notices.iter().cloned());
         let noise = privacy::Noise {
@@ -137,30 +140,37 @@ impl Queries {
             if n > MOST_DETAILS as u64 {
                 head.notices.push(format!("only the first {MOST_DETAILS} subjects are listed"));
             }
-            head.result_details = Some(self.details(source, manifest.data_version, level, ids).await?);
+            self.details(source, manifest.data_version, level, hits.into_ids().take(MOST_DETAILS), sealer)
+                .await?;
         }
         Ok(())
     }
 
+    /// Seals the subjects page by page: their ids alone at `list`, whole documents at `detailedList`.
     async fn details(
         &self,
         source: &Source,
         version: u64,
         level: Granularity,
-        ids: Vec<String>,
-    ) -> Result<ResultDetails, Failure> {
-        if level < Granularity::DetailedList {
-            let subjects = ids.into_iter().map(|id| serde_json::json!({"subjectId": id})).collect();
-            return Ok(ResultDetails { subjects });
+        mut ids: impl Iterator<Item = String> + Send,
+        sealer: &Sealer<'_>,
+    ) -> Result<(), Failure> {
+        let source = &source.source_id;
+        sealer.begin(source);
+        loop {
+            let page: Vec<String> = ids.by_ref().take(PAGE).collect();
+            if page.is_empty() {
+                return Ok(());
+            }
+            let subjects: Vec<serde_json::Value> = if level < Granularity::DetailedList {
+                page.into_iter().map(|id| serde_json::json!({"subjectId": id})).collect()
+            } else {
+                let mut documents = self.ports.store.subjects().get_many(source, version, &page).await?;
+                documents.sort_by(|a, b| a.subject_id.cmp(&b.subject_id));
+                documents.iter().map(crate::domain::subjects::Subject::published).collect()
+            };
+            sealer.add(source, &subjects).await?;
         }
-        let mut subjects = Vec::with_capacity(ids.len());
-        for page in ids.chunks(PAGE) {
-            let mut documents =
-                self.ports.store.subjects().get_many(&source.source_id, version, page).await?;
-            documents.sort_by(|a, b| a.subject_id.cmp(&b.subject_id));
-            subjects.extend(documents.iter().map(crate::domain::subjects::Subject::published));
-        }
-        Ok(ResultDetails { subjects })
     }
 }
 

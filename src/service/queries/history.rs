@@ -9,9 +9,14 @@ use super::{Queries, StoredQuery, StoredResponse};
 use crate::domain::access::Duty;
 use crate::domain::filter::Filter;
 use crate::domain::ids::{QueryId, UserId};
-use crate::domain::queries::QueryResponse;
 use crate::service::Failure;
 use crate::service::auth::Caller;
+
+/// Subjects of a source shown in a query's entry at most; [`Queries::subjects`] gives all.
+const MOST_SHOWN: usize = 10_000;
+
+/// The same where many entries are listed.
+const MOST_LISTED: usize = 100;
 
 /// How far a query is, derived from its nodes' answers (addition to the contract).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -34,7 +39,7 @@ impl Queries {
     /// Query, answers and progress: for the owner; an anonymous query for whoever holds its id.
     pub async fn entry(&self, caller: Option<&Caller>, id: &QueryId) -> Result<Value, Failure> {
         let query = self.readable(caller, id).await?;
-        self.shown(&query, true).await
+        self.shown(&query, Some(MOST_SHOWN)).await
     }
 
     /// How far a query is; the same permission as its history entry.
@@ -62,32 +67,23 @@ impl Queries {
         let mut entries = Vec::new();
         for query in self.queries().find(&filter.newest_first("createdAt").page(skip, limit)).await? {
             let own = query.user_id == *caller.id();
-            entries.push(self.shown(&query, own).await?);
+            entries.push(self.shown(&query, own.then_some(MOST_LISTED)).await?);
         }
         Ok(entries)
     }
 
-    async fn of(&self, query: &StoredQuery) -> Result<Vec<StoredResponse>, Failure> {
+    pub(super) async fn of(&self, query: &StoredQuery) -> Result<Vec<StoredResponse>, Failure> {
         Ok(self.responses().find(&Filter::equals("queryId", query.query_id.as_str())).await?)
     }
 
-    async fn shown(&self, query: &StoredQuery, details: bool) -> Result<Value, Failure> {
+    async fn shown(&self, query: &StoredQuery, most: Option<usize>) -> Result<Value, Failure> {
         let responses = self.of(query).await?;
         let progress = progress(query, &responses, self.ports.clock.now());
         let mut messages = Vec::new();
         for response in responses.into_iter().filter(|r| r.failure.is_none()) {
-            let mut answers: Vec<QueryResponse> = response.answers;
-            if let (true, Some(sealed)) = (details, &response.sealed) {
-                match self.open(sealed, &query.user_id).await? {
-                    Some(opened) => answers = opened,
-                    None => {
-                        for answer in &mut answers {
-                            answer
-                                .notices
-                                .push("the details cannot be read any more: the key is gone".into());
-                        }
-                    }
-                }
+            let mut answers = response.answers.clone();
+            if let Some(most) = most {
+                self.fill(&response, &mut answers, &query.user_id, most).await?;
             }
             messages.push(json!({
                 "messageType": "dataMessage",

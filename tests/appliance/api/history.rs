@@ -188,3 +188,63 @@ async fn histories(caller: &Caller, [ada, bob, eve]: [&Client; 3], query: &str) 
     let message = caller.get(&format!("/query/record/{query}"), Some(&token)).await;
     assert_eq!((message.status, message.json()), (200, own[1]["query"].clone()));
 }
+
+/// Lines of the subjects behind a query.
+async fn lines(caller: &Caller, path: &str, token: &str) -> Vec<Value> {
+    let answer = caller.get(path, Some(token)).await;
+    assert_eq!(
+        (answer.status, answer.headers["content-type"].to_str().unwrap()),
+        (200, "application/x-ndjson")
+    );
+    answer.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_subjects_behind_an_answer_are_read_line_by_line_by_their_owner_alone() {
+    let installation = Installation::new();
+    installation.add_user("user", "bob");
+    let node = installation.serve().start().await;
+    let (ada, bob) = (node.client("ada").await, node.client("bob").await);
+    let caller = Caller::of(&node);
+    // More than a page of 1,000, and than the 10,000 an entry shows.
+    let large = filled(&ada, "large", 10_250, 1).await;
+    let small = filled(&ada, "small", 3, 1).await;
+    steps::grant(&ada, "detailedList", &[&ada.user_id, &bob.user_id], &[&large]).await;
+    steps::grant(&ada, "list", &[&ada.user_id], &[&small]).await;
+    let query = begun(&ada, &asking("HP:0001250", None)).await;
+    let answers = steps::answers(&ada, &query).await;
+    let of = |source: &str| answers.iter().find(|answer| answer["sourceId"] == source).unwrap();
+    let shown = of(&large)["resultDetails"]["subjects"].as_array().unwrap();
+    assert_eq!((shown.len(), &of(&large)["recordCount"]), (10_000, &json!(10_250)));
+    assert!(of(&large)["notices"][0].as_str().unwrap().contains("first 10000 of 10250 subjects"));
+    assert_eq!(of(&small)["resultDetails"]["subjects"].as_array().unwrap().len(), 3);
+
+    let path = format!("/query/record/history/{query}/subjects");
+    let token = ada.token().await;
+    let all = lines(&caller, &path, &token).await;
+    let expected: Vec<String> = (0..10_250).map(|n| format!("large-{n:03}")).collect();
+    let found: Vec<&str> = all
+        .iter()
+        .filter(|line| line["sourceId"] == large)
+        .map(|line| line["subject"]["subjectId"].as_str().unwrap())
+        .collect();
+    let mut expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    assert_eq!(shown.first(), all.iter().find(|line| line["sourceId"] == large).map(|line| &line["subject"]));
+    let few = lines(&caller, &format!("{path}?sourceId={small}"), &token).await;
+    assert_eq!(few.len(), 3);
+    assert_eq!(few[0]["subject"], json!({"subjectId": "small-000"}), "at list the id alone");
+
+    caller.get(&path, None).await.refused(401, "nobody");
+    caller.get(&path, Some(&bob.token().await)).await.refused(404, "of someone else");
+    caller
+        .get(&format!("/query/record/history/{NOTHING}/subjects"), Some(&token))
+        .await
+        .refused(404, "no query");
+    assert!(
+        lines(&caller, &format!("{path}?sourceId={NOTHING}"), &token).await.is_empty(),
+        "a source not asked"
+    );
+    node.stop().await;
+}

@@ -89,6 +89,7 @@ const ROWS: &[Row] = &[
     ("POST", "/query/record/", Users, 202),
     ("GET", "/query/record/history", Users, 200),
     ("GET", "/query/record/history/NOTHING", Open, 404),
+    ("GET", "/query/record/history/NOTHING/subjects", Users, 404),
     ("GET", "/query/record/NOTHING", Users, 404),
     ("GET", "/query/record/NOTHING/events", Open, 404),
 ];

@@ -16,6 +16,7 @@ use crate::Bench;
 use crate::cohort::Cohort;
 use crate::dice::Dice;
 use crate::report::Target::{AtMost, Open};
+use crate::report::Unit::{Bytes, Count, Ratio};
 use crate::report::quantile;
 
 const QUERIES: usize = 1_000;
@@ -96,6 +97,7 @@ fn count(bench: &mut Bench, cohort: &Cohort, size: usize) -> anyhow::Result<()> 
     ensure!(view.record_count() == size as u64, "{} of {size} subjects indexed", view.record_count());
     let scope = Scope { level: Granularity::Count, ..Scope::default() };
     let (mut planned, mut whole, mut found) = (Vec::new(), Vec::new(), 0);
+    let (mut keys, mut bytes) = (Vec::new(), Vec::new());
     for round in 0..WARMING + QUERIES {
         let builder = Question::draw(cohort, &mut dice).builder();
         let start = Instant::now();
@@ -107,6 +109,9 @@ fn count(bench: &mut Bench, cohort: &Cohort, size: usize) -> anyhow::Result<()> 
             planned.push(planning);
             whole.push(all);
             found += hits;
+            let work = plan.work(&view);
+            keys.push(work.keys as f64);
+            bytes.push(work.bytes() as f64);
         }
     }
     ensure!(found > 0, "no query found anything");
@@ -118,5 +123,41 @@ fn count(bench: &mut Bench, cohort: &Cohort, size: usize) -> anyhow::Result<()> 
     bench.report.time(&format!("{size} subjects: count, p99"), &at(&whole, 990), most);
     bench.report.time(&format!("{size} subjects: planning in it, p50"), &at(&planned, 500), Open);
     bench.report.note(&format!("{} found on average", found / QUERIES as u64));
+    bound(bench, size, &keys, &bytes, quantile(&whole, 500));
     Ok(())
+}
+
+/// What the machine allows: the bytes of a query's postings and columns, each read once as fast as memory gives them.
+fn bound(bench: &mut Bench, size: usize, keys: &[f64], bytes: &[f64], half: Duration) {
+    let per_second = bandwidth();
+    let least = Duration::from_secs_f64(median(bytes) / per_second);
+    bench.report.figure(
+        &format!("{size} subjects: postings united for a query"),
+        keys,
+        Count("postings"),
+        Open,
+    );
+    bench.report.figure(&format!("{size} subjects: bytes read for a query"), bytes, Bytes, Open);
+    bench.report.time(&format!("{size} subjects: … at the speed of memory"), &[least], Open);
+    let times = half.as_secs_f64() / least.as_secs_f64();
+    bench.report.figure(&format!("{size} subjects: count, p50 in units of that"), &[times], Ratio, Open);
+}
+
+fn median(figures: &[f64]) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+/// Bytes a second that one thread reads of 512 MiB: the best of five runs, adding up words.
+fn bandwidth() -> f64 {
+    let words = vec![1u64; 1 << 26];
+    let once = || {
+        let start = Instant::now();
+        std::hint::black_box(
+            std::hint::black_box(&words).iter().fold(0u64, |sum, word| sum.wrapping_add(*word)),
+        );
+        (words.len() * 8) as f64 / start.elapsed().as_secs_f64()
+    };
+    (0..5).map(|_| once()).fold(0.0, f64::max)
 }
