@@ -94,10 +94,10 @@ pub enum Applet {
     Tool,
 }
 
-/// The services that run when none is named.
-pub fn default_services() -> Vec<Service> {
-    // Exporter, nexus and performance run only where they are configured; they are not part of this release.
-    vec![
+/// The services that run when none is named; the exporter only where metrics are switched on. Nexus and performance
+/// are not part of this release.
+pub fn default_services(metrics: bool) -> Vec<Service> {
+    let mut services = vec![
         Service::Admin,
         Service::Query,
         Service::Network,
@@ -106,7 +106,9 @@ pub fn default_services() -> Vec<Service> {
         Service::QueryCompiler,
         Service::QueryMeta,
         Service::Scheduler,
-    ]
+    ];
+    services.extend(metrics.then_some(Service::Exporter));
+    services
 }
 
 /// Flags of a service run by its word, each with a value.

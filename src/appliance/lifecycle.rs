@@ -102,7 +102,8 @@ pub async fn spawn(
     let mut serving: Vec<Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>> = Vec::new();
     for service in chosen {
         let Some(offset) = service.port_offset() else { continue };
-        if !single && !appliance.service_ports {
+        // What has no place behind the front door has its own port always.
+        if !single && !appliance.service_ports && service.prefix().is_some() {
             continue;
         }
         let Some(root) = services::root(*service, wired) else { continue };

@@ -12,6 +12,7 @@ use super::applet::Service;
 use super::wiring::Wired;
 use crate::broker::Queue;
 use crate::config::Loaded;
+use crate::http::exporter::Exporter;
 use crate::http::layers::{Edge, Wrapped};
 use crate::http::setup::Setup as SetupPages;
 use crate::http::unbuilt::Unbuilt;
@@ -45,7 +46,11 @@ pub fn root(service: Service, wired: &Wired) -> Option<Root> {
             );
             Wrapped::new(routes, edge(true), services.clone()).boxed()
         }
-        Service::Network | Service::Nexus | Service::Exporter | Service::Terms | Service::Performance => {
+        Service::Exporter => {
+            let routes = health(Route::new().nest_no_strip("/", Exporter(services.clone())));
+            Wrapped::new(routes, edge(false), services.clone()).boxed()
+        }
+        Service::Network | Service::Nexus | Service::Terms | Service::Performance => {
             let routes = health(Route::new().nest("/", Unbuilt(service.name())));
             Wrapped::new(routes, edge(false), services.clone()).boxed()
         }

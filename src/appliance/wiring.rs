@@ -6,10 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use sha2::{Digest, Sha256};
 
 use super::applet::Service;
 use crate::blobs::files::FileBlobs;
 use crate::broker::sqlite::SqliteBroker;
+use crate::config::metrics::Prometheus;
 use crate::config::values::WebUrl;
 use crate::config::{Loaded, Mode};
 use crate::domain::clock::{Clock, Random, SystemClock, SystemRandom};
@@ -17,6 +19,7 @@ use crate::identity::builtin::{Issuer, IssuerSettings};
 use crate::ports::Ports;
 use crate::secrets::Secrets;
 use crate::secrets::local::{LocalSecrets, MasterKey, Passphrase};
+use crate::service::metrics::Exported;
 use crate::service::{Cors, Options, Services};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
@@ -202,5 +205,12 @@ pub fn options(loaded: &Loaded) -> Options {
                 .collect::<Vec<_>>()
                 .join(", "),
         },
+        metrics: config.exporter().map(exported),
     }
+}
+
+fn exported(prometheus: &Prometheus) -> Exported {
+    let key = prometheus.key.expose();
+    let key = (!key.is_empty()).then(|| Sha256::digest(key).into());
+    Exported { route: prometheus.route(), key }
 }

@@ -64,7 +64,7 @@ impl Demo {
             vec![Service::DatabaseManager, Service::QueryCompiler]
         } else {
             super::serve::log_quietly(&loaded);
-            applet::default_services()
+            applet::default_services(loaded.config.exporter().is_some())
         };
         let single = self.once;
         let failed = lifecycle::spawn(&loaded, &wired, &chosen, single, &stop, &tracker).await?;

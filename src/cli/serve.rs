@@ -34,7 +34,7 @@ impl Serve {
         let named =
             if self.service.is_empty() { loaded.config.appliance.services.clone() } else { self.service };
         let chosen = named.iter().map(|name| known(name)).collect::<anyhow::Result<Vec<_>>>()?;
-        let chosen = if chosen.is_empty() { applet::default_services() } else { chosen };
+        let chosen = if chosen.is_empty() { unnamed(&loaded) } else { chosen };
         let log = log(&loaded);
         let single = chosen.len() == 1;
         appliance::start(loaded, again(common.clone(), log), chosen, single).await
@@ -58,8 +58,12 @@ pub async fn as_service(service: Service, args: &[OsString], words: usize) -> an
 pub async fn all(args: &[OsString]) -> anyhow::Result<()> {
     let common = bare(args, 0);
     let loaded = common.load()?;
-    let log = log(&loaded);
-    appliance::start(loaded, again(common, log), applet::default_services(), false).await
+    let (log, chosen) = (log(&loaded), unnamed(&loaded));
+    appliance::start(loaded, again(common, log), chosen, false).await
+}
+
+fn unnamed(loaded: &Loaded) -> Vec<Service> {
+    applet::default_services(loaded.config.exporter().is_some())
 }
 
 fn bare(args: &[OsString], words: usize) -> Common {

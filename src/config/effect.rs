@@ -23,8 +23,7 @@ const NO_EFFECT: [&str; 16] = [
 ];
 
 /// As above, with further words on what holds instead.
-const NO_EFFECT_BUT: [(&str, &str); 2] =
-    [("Logging.Name", "; lines of the log carry no name"), ("Metrics", "; no metrics are served")];
+const NO_EFFECT_BUT: [(&str, &str); 1] = [("Logging.Name", "; lines of the log carry no name")];
 
 /// One sentence for each setting that differs from its default to no effect.
 pub fn without_effect(config: &InstanceConfig) -> Vec<String> {

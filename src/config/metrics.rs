@@ -29,6 +29,13 @@ impl Prometheus {
     }
 }
 
+impl super::InstanceConfig {
+    /// How metrics are served, if they are.
+    pub fn exporter(&self) -> Option<&Prometheus> {
+        self.metrics.as_ref().map(|metrics| &metrics.prometheus).filter(|prometheus| prometheus.enabled)
+    }
+}
+
 impl Metrics {
     pub(super) fn validate(&self, findings: &mut Findings) {
         let path = self.prometheus.path.trim();

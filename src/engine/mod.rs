@@ -26,6 +26,6 @@ pub use execute::{Hits, Ids, execute, execute_on};
 pub use explain::Work;
 pub use index::{IndexRules, Indices, Withheld};
 pub use merge::merge;
-pub use part::{Part, PartBuilder, PartError, PartStats};
+pub use part::{Part, PartBuilder, PartError, PartStats, kept_bytes};
 pub use plan::{Plan, Scope};
 pub use view::SourceView;

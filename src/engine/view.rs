@@ -156,6 +156,15 @@ impl SourceView {
         self.identity
     }
 
+    /// Bytes in memory that say which subjects of older parts are hidden.
+    pub fn hidden_bytes(&self) -> usize {
+        self.parts
+            .iter()
+            .filter_map(|part| part.live.as_ref())
+            .map(|live| live.len() * size_of::<Words>())
+            .sum()
+    }
+
     /// Visible subjects.
     pub fn record_count(&self) -> u64 {
         self.record_count

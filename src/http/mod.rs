@@ -9,6 +9,7 @@ pub mod admin;
 pub mod body;
 pub mod docs;
 pub mod error;
+pub mod exporter;
 pub mod front;
 pub mod gate;
 pub mod layers;

@@ -6,7 +6,7 @@ use std::io::BufWriter;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::auth::Inside;
+use super::auth::{As, DataAdmin, Inside};
 use super::views::Views;
 use super::{Failure, Live};
 use crate::blobs::Stored;
@@ -167,6 +167,11 @@ impl Indices {
     /// Keeps the view of a version that was just committed.
     pub(super) fn keep(&self, manifest: &Manifest, surveyed: Surveyed) {
         self.views.keep(&manifest.source_id, (manifest.data_version, manifest.build), surveyed.view);
+    }
+
+    /// The parts of the visible version of a source, oldest first.
+    pub async fn parts(&self, _: &As<DataAdmin>, source: &SourceId) -> Result<Vec<PartRef>, Failure> {
+        Ok(self.ports.store.subjects().manifest(source).await?.map(|m| m.parts).unwrap_or_default())
     }
 
     /// Rebuilds the whole index of a source from its subjects and makes it the visible one.

@@ -12,6 +12,7 @@ pub mod error;
 pub mod groups;
 pub mod indices;
 pub mod ingest;
+pub mod metrics;
 pub mod networks;
 pub mod pipelines;
 pub mod queries;
@@ -62,6 +63,8 @@ pub struct Options {
     pub body_limit: usize,
     /// What pages of other origins may do.
     pub cors: Cors,
+    /// `None` = metrics are switched off.
+    pub metrics: Option<metrics::Exported>,
 }
 
 /// Cross-origin permissions, as the headers say them.
@@ -94,6 +97,7 @@ impl Default for Options {
             event_streams: 5,
             body_limit: 2 << 20,
             cors: Cors::default(),
+            metrics: None,
         }
     }
 }
@@ -122,6 +126,7 @@ pub struct Services {
     pub groups: groups::Groups,
     pub indices: indices::Indices,
     pub ingest: ingest::Ingest,
+    pub metrics: metrics::Metrics,
     pub networks: networks::Networks,
     pub pipelines: pipelines::Pipelines,
     pub queries: queries::Queries,
@@ -147,6 +152,7 @@ impl Services {
             datafiles: datafiles::DataFiles::new(ports.clone()),
             groups: groups::Groups::new(ports.clone(), indices.clone()),
             ingest: ingest::Ingest::new(ports.clone(), options.clone(), commit),
+            metrics: metrics::Metrics::new(options.clone(), views.clone()),
             networks: networks::Networks::new(ports.clone()),
             pipelines: pipelines::Pipelines::new(ports.clone()),
             queries: queries::Queries::new(ports.clone(), options.clone(), views),

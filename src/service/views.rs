@@ -19,6 +19,18 @@ struct Open {
     used: u64,
 }
 
+/// What open indices take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Memory {
+    pub sources: u64,
+    pub subjects: u64,
+    pub parts: u64,
+    /// Bytes of mapped files: the system holds of them what it sees fit.
+    pub mapped: u64,
+    /// Bytes that say which subjects of older parts are hidden.
+    pub hidden: u64,
+}
+
 /// Opens and keeps views.
 #[derive(Debug, Clone)]
 pub struct Views {
@@ -87,6 +99,23 @@ impl Views {
         shared.retain(|_, part| part.strong_count() > 0);
         shared.insert(part.blob.clone(), Arc::downgrade(&opened));
         Ok(opened)
+    }
+
+    /// What is open now.
+    pub(super) fn memory(&self) -> Memory {
+        let mut memory = Memory::default();
+        for part in
+            self.shared.lock().unwrap_or_else(PoisonError::into_inner).values().filter_map(Weak::upgrade)
+        {
+            memory.parts += 1;
+            memory.mapped += part.size() as u64;
+        }
+        for held in self.open.lock().unwrap_or_else(PoisonError::into_inner).1.values() {
+            memory.sources += 1;
+            memory.subjects += held.view.record_count();
+            memory.hidden += held.view.hidden_bytes() as u64;
+        }
+        memory
     }
 
     fn held(&self, source: &SourceId, version: (u64, u64)) -> Option<Arc<SourceView>> {

@@ -39,7 +39,7 @@ async fn an_installation_without_an_account_asks_to_be_set_up() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_that_are_not_part_of_this_release_say_so_by_name() {
     let installation = Installation::new();
-    let names = ["network", "nexus", "exporter", "terms", "performance"];
+    let names = ["network", "nexus", "terms", "performance"];
     let launch = installation.serve().services(&names.join(",")).set("Appliance.ServicePorts", "true");
     let node = launch.start().await;
     let caller = Caller::of(&node);

@@ -11,7 +11,7 @@ use cv3_backend::appliance::services::Beside;
 use cv3_backend::appliance::wiring::{self, Purpose, Wired};
 use cv3_backend::config::{Flags, Sources};
 use cv3_backend::domain::ids::{PipelineId, SourceId, UserId};
-use cv3_backend::domain::sources::FileState;
+use cv3_backend::domain::sources::{FileState, PartRef};
 use cv3_backend::domain::users::{Profile, Role};
 use cv3_backend::service::JobState;
 use cv3_backend::service::auth::{Asker, DataAdmin, SystemAdmin};
@@ -125,6 +125,12 @@ impl Home {
             .map_or(0, |held| held.record_index.record_count);
         ensure!(count == subjects as u64, "{count} of {subjects} subjects are searchable");
         Ok(took)
+    }
+
+    /// The index parts of a source, oldest first.
+    pub async fn parts(&self, source: &SourceId) -> anyhow::Result<Vec<PartRef>> {
+        let admin = self.wired.services.auth.operator::<DataAdmin>();
+        Ok(self.wired.services.indices.parts(&admin, source).await?)
     }
 
     /// A user who may count in the sources.

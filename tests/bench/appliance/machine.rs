@@ -35,6 +35,14 @@ pub fn resident(process: u32) -> Option<f64> {
     Some(kilobytes * 1024.0)
 }
 
+/// The most memory this process ever had resident, in bytes.
+pub fn peak() -> Option<f64> {
+    let text = read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024.0)
+}
+
 /// Processor time a process has used so far, of all its threads (proc(5): fields 14 and 15, in hundredths).
 pub fn processor_time(process: u32) -> Duration {
     let text = read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();

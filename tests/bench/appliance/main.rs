@@ -16,6 +16,7 @@ mod parse;
 mod query;
 mod reading;
 mod report;
+mod scale;
 mod server;
 mod start;
 mod table;
@@ -54,7 +55,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Section = fn(&mut Bench) -> anyhow::Result<()>;
 
-const SECTIONS: [(&str, Section); 9] = [
+const SECTIONS: [(&str, Section); 10] = [
     ("terms", terms::measure),
     ("parse", parse::measure),
     ("ingest", ingest::measure),
@@ -64,6 +65,7 @@ const SECTIONS: [(&str, Section); 9] = [
     ("api", load::measure),
     ("start", start::first_answers),
     ("idle", start::idle),
+    ("scale", scale::measure),
 ];
 
 fn main() -> anyhow::Result<()> {
@@ -83,14 +85,15 @@ fn main() -> anyhow::Result<()> {
             name => match SECTIONS.iter().find(|(known, _)| *known == name) {
                 Some(section) => chosen.push(section),
                 None => bail!(
-                    "there is no section {name}; there are {}; also --quick, and numbers of subjects for query",
+                    "there is no section {name}; there are {}; also --quick, and numbers of subjects for query and scale",
                     SECTIONS.map(|(known, _)| known).join(", ")
                 ),
             },
         }
     }
     if chosen.is_empty() {
-        chosen.extend(&SECTIONS);
+        // Memory is measured at its peak, which is that of whatever ran before.
+        chosen.extend(SECTIONS.iter().filter(|(name, _)| *name != "scale"));
     }
     println!("{}", machine::describe());
     println!("load before: {}", machine::load());
