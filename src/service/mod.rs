@@ -12,6 +12,7 @@ pub mod error;
 pub mod groups;
 pub mod indices;
 pub mod ingest;
+pub mod metasources;
 pub mod networks;
 pub mod pipelines;
 pub mod queries;
@@ -122,6 +123,7 @@ pub struct Services {
     pub groups: groups::Groups,
     pub indices: indices::Indices,
     pub ingest: ingest::Ingest,
+    pub metasources: metasources::MetaSources,
     pub networks: networks::Networks,
     pub pipelines: pipelines::Pipelines,
     pub queries: queries::Queries,
@@ -147,6 +149,7 @@ impl Services {
             datafiles: datafiles::DataFiles::new(ports.clone()),
             groups: groups::Groups::new(ports.clone(), indices.clone()),
             ingest: ingest::Ingest::new(ports.clone(), options.clone(), commit),
+            metasources: metasources::MetaSources::new(ports.clone()),
             networks: networks::Networks::new(ports.clone()),
             pipelines: pipelines::Pipelines::new(ports.clone()),
             queries: queries::Queries::new(ports.clone(), options.clone(), views),

@@ -7,13 +7,16 @@ use serde_json::Value;
 use crate::published::Published;
 use crate::support::Installation;
 
-/// Served beside the published operations (specification §7.1, §8.7 and design: resumable uploads, event streams).
-const ADDITIONS: [&str; 5] = [
+/// Served beside the published operations (specification §7.1, §8.7, §10.5 and design: resumable uploads, event
+/// streams, meta queries).
+const ADDITIONS: [&str; 7] = [
     "admin get /datafiles/{datafile_id}",
     "admin get /datafiles/{datafile_id}/rejects",
     "admin get /sources/{source_id}/upload",
     "query get /",
+    "query get /meta/index",
     "query get /record/{query_id}/events",
+    "query post /meta/query",
 ];
 
 /// Published for the query API only because path files are shared; never served there (specification §5.6).
