@@ -27,8 +27,9 @@ async fn meta_sources_live_from_upload_to_removal() {
 
     refused_as_a_whole(&ada).await;
     ada.post("/meta/sources/upload", &examples()).await.ok();
-    let names = names(&ada.get("/meta/sources").await.ok());
-    assert_eq!(names.len(), 8, "{names:?}");
+    let listed = ada.get("/meta/sources").await.ok();
+    let names: Vec<_> = listed.as_array().unwrap().iter().map(|one| one["sourceName"].as_str()).collect();
+    assert!(names.len() == 8 && names.is_sorted(), "{names:?}");
     indices(&ada, &network).await;
     found(&ada, &network).await;
     strangers(&caller, &ada).await;
@@ -36,10 +37,6 @@ async fn meta_sources_live_from_upload_to_removal() {
     one_by_one(&ada).await;
     connected(&ada).await;
     node.stop().await;
-}
-
-fn names(all: &Value) -> Vec<&str> {
-    all.as_array().unwrap().iter().map(|one| one["sourceName"].as_str().unwrap()).collect()
 }
 
 /// One bad entry keeps all others out, and each problem says where it is.
