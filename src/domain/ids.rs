@@ -64,6 +64,8 @@ macro_rules! ids {
 ids! {
     /// A data source.
     SourceId = "source id";
+    /// A meta source: a description, with or without data here.
+    MetaSourceId = "meta source id";
     /// An uploaded data file.
     DataFileId = "data file id";
     /// A file or remap pipeline.

@@ -11,6 +11,7 @@ pub mod error;
 pub mod filter;
 pub mod groups;
 pub mod ids;
+pub mod metasources;
 pub mod networks;
 pub mod pipelines;
 pub mod queries;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::{NetworkId, NodeId};
+use super::metasources::index::MetaIndex;
 use super::sources::RecordIndex;
 
 /// A network as this installation holds it.
@@ -22,6 +23,8 @@ pub struct Network {
     pub instance_id: NodeId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_index: Option<RecordIndex>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meta_index: Option<MetaIndex>,
 }
 
 /// A member as this installation sees it.
@@ -43,4 +46,6 @@ pub struct Node {
     pub authentication_enabled: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record_index: Option<RecordIndex>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meta_index: Option<MetaIndex>,
 }

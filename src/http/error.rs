@@ -47,6 +47,10 @@ impl ResponseError for Failure {
             let body = json!({"error": self.to_string(), "code": "setupRequired"});
             return poem::web::Json(body).with_status(StatusCode::SERVICE_UNAVAILABLE).into_response();
         }
+        if let Self::Entries { problems, .. } = self {
+            let body = json!({"error": self.to_string(), "errors": problems});
+            return poem::web::Json(body).with_status(status(self.kind())).into_response();
+        }
         if matches!(self.kind(), Kind::Internal | Kind::Unavailable) {
             let mut causes = Vec::new();
             let mut cause = std::error::Error::source(self);

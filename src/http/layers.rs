@@ -109,7 +109,8 @@ impl<E: Endpoint> Wrapped<E> {
         if self.services.options().read_only && changes(request.method(), &path) {
             return error::plain(StatusCode::SERVICE_UNAVAILABLE, Failure::ReadOnly.to_string());
         }
-        let upload = path.ends_with("/upload");
+        // Descriptions are read as one body, like any other request.
+        let upload = path.ends_with("/upload") && !path.starts_with("/meta/");
         let options = self.services.options();
         let most = usize::try_from(options.max_upload_bytes).unwrap_or(usize::MAX).saturating_add(FORM);
         let limit = if upload { most } else { options.body_limit };
@@ -195,7 +196,7 @@ fn content_length(request: &Request) -> Option<u64> {
 /// write the caller's own history and budget only.
 fn changes(method: &Method, path: &str) -> bool {
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let asks = *method == Method::POST && path.trim_end_matches('/') == "/record";
+    let asks = *method == Method::POST && matches!(path.trim_end_matches('/'), "/record" | "/meta/query");
     !reads && !asks && !path.starts_with("/auth/")
 }
 

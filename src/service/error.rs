@@ -1,5 +1,6 @@
 //! How a use case fails: the safe text for the caller, the full chain for the log.
 
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::blobs::BlobError;
@@ -10,6 +11,16 @@ use crate::identity::IdentityError;
 use crate::secrets::SecretsError;
 use crate::store::StoreError;
 
+/// What is wrong with one entry of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EntryProblem {
+    /// Which entry, counted from 0.
+    pub index: usize,
+    /// Which field of it.
+    pub path: String,
+    pub reason: String,
+}
+
 /// A refused or failed use case. `Display` is safe to show to the caller.
 #[derive(Debug, Error)]
 pub enum Failure {
@@ -18,6 +29,9 @@ pub enum Failure {
     NotFound { what: &'static str, id: String },
     #[error("{0}")]
     Invalid(String),
+    /// A list that is refused as a whole, with what is wrong where.
+    #[error("{reason}")]
+    Entries { conflict: bool, reason: String, problems: Vec<EntryProblem> },
     #[error("{0}")]
     Unprocessable(String),
     #[error("{0}")]
@@ -64,6 +78,13 @@ impl Kinded for Failure {
             Self::NotFound { .. } => Kind::NotFound,
             Self::Invalid(_) => Kind::Invalid,
             Self::Unprocessable(_) => Kind::Unprocessable,
+            Self::Entries { conflict, .. } => {
+                if *conflict {
+                    Kind::Conflict
+                } else {
+                    Kind::Invalid
+                }
+            }
             Self::Conflict(_) => Kind::Conflict,
             Self::Unauthenticated(_) => Kind::Unauthenticated,
             Self::Forbidden(_) => Kind::Forbidden,

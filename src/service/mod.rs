@@ -12,6 +12,7 @@ pub mod error;
 pub mod groups;
 pub mod indices;
 pub mod ingest;
+pub mod metasources;
 pub mod metrics;
 pub mod networks;
 pub mod pipelines;
@@ -126,6 +127,7 @@ pub struct Services {
     pub groups: groups::Groups,
     pub indices: indices::Indices,
     pub ingest: ingest::Ingest,
+    pub metasources: metasources::MetaSources,
     pub metrics: metrics::Metrics,
     pub networks: networks::Networks,
     pub pipelines: pipelines::Pipelines,
@@ -152,6 +154,7 @@ impl Services {
             datafiles: datafiles::DataFiles::new(ports.clone()),
             groups: groups::Groups::new(ports.clone(), indices.clone()),
             ingest: ingest::Ingest::new(ports.clone(), options.clone(), commit),
+            metasources: metasources::MetaSources::new(ports.clone()),
             metrics: metrics::Metrics::new(options.clone(), views.clone()),
             networks: networks::Networks::new(ports.clone()),
             pipelines: pipelines::Pipelines::new(ports.clone()),

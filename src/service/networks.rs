@@ -59,6 +59,18 @@ impl Networks {
         }
     }
 
+    /// The network a question about descriptions is asked in: these are open to whoever may ask at all, so who has no
+    /// group in any network asks in the first.
+    pub async fn described(&self, asker: &Asker, named: Option<&NetworkId>) -> Result<Arc<Network>, Failure> {
+        match self.chosen(asker, named).await {
+            Err(Failure::Forbidden(_)) => {
+                let all = self.networks.find(self.ports.store.documents(), &Filter::all()).await?;
+                all.into_iter().next().ok_or_else(|| Failure::internal("there is no network"))
+            }
+            chosen => chosen,
+        }
+    }
+
     /// Approved members; administrators see all fields, others no keys.
     pub async fn nodes(&self, asker: &Asker, id: &NetworkId) -> Result<Vec<Value>, Failure> {
         self.one(asker, id).await?;
@@ -71,7 +83,7 @@ impl Networks {
                 let mut shown = json!({
                     "nodeId": node.node_id, "nodeName": node.node_name, "nodeUrl": node.node_url,
                     "nodeDescription": node.node_description, "clientId": node.client_id,
-                    "recordIndex": node.record_index,
+                    "recordIndex": node.record_index, "metaIndex": node.meta_index,
                 });
                 if let (true, Some(fields)) = (full, shown.as_object_mut()) {
                     fields.insert("publicKey".into(), json!(node.public_key));

@@ -93,6 +93,7 @@ impl Setup {
             public_key: None,
             authentication_enabled: false,
             record_index: None,
+            meta_index: None,
         };
         let network = Network {
             network_id: network_id.clone(),
@@ -102,6 +103,7 @@ impl Setup {
             visible: false,
             instance_id: node_id.clone(),
             record_index: None,
+            meta_index: None,
         };
         self.ports.store.nodes().put(node_id.as_str(), &node).await?;
         self.ports.store.networks().insert(network_id.as_str(), &network).await?;

@@ -49,6 +49,9 @@ macro_rules! rooms {
 
 rooms! {
     Sources = "sources", id "sourceId", index [], unique ["sourceName"], durable true;
+    MetaSources = "sources.meta", id "sourceId", index ["connectionId"], unique [], durable true;
+    /// Uploads of meta sources under way: what they name is not visible yet.
+    MetaUploads = "sources.meta.uploads", id "uploadId", index [], unique [], durable true;
     DataFiles = "datafiles", id "dataFileId", index ["sourceId", "state"], unique [], durable true;
     /// Chunked uploads under way.
     Uploads = "uploads", id "uploadId", index ["sourceId", "updatedAt"], unique [], durable true;
@@ -198,6 +201,10 @@ macro_rules! accessors {
 accessors! {
     /// Data sources.
     sources: crate::domain::sources::Source = Sources;
+    /// Descriptions of data, here or elsewhere.
+    meta_sources: crate::domain::metasources::MetaSource = MetaSources;
+    /// Uploads of meta sources under way.
+    meta_uploads: Value = MetaUploads;
     /// Uploaded files.
     datafiles: crate::domain::sources::DataFile = DataFiles;
     /// File and remap pipelines.

@@ -1,4 +1,4 @@
-//! Jobs of the database manager: ingest, remap, index, removal of a source, clean-up.
+//! Jobs of the database manager: ingest, remap, indices, removal of a source, clean-up.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,7 +26,8 @@ pub fn run(
             "remap" => services.ingest.run_remap(&inside, &job, stop).await,
             "index" => services.ingest.run_index(&inside, &job, &source(&job)?).await,
             "refresh" => services.ingest.run_refresh(&inside, &job, &source(&job)?).await,
-            "drop-source" => services.sources.drop_data(&inside, &source(&job)?).await,
+            "drop-source" => drop_source(&services, &source(&job)?).await,
+            "meta-index" => services.metasources.refresh(&inside).await,
             "cleanup" => tidy(&services).await,
             other => Err(Failure::Unprocessable(format!("this release does not know jobs of kind {other}"))),
         };
@@ -44,6 +45,13 @@ pub fn run(
 fn source(job: &Job) -> Result<SourceId, Failure> {
     let id = job.payload.get("sourceId").and_then(Value::as_str).unwrap_or_default();
     SourceId::parse(id).map_err(|e| Failure::Invalid(e.to_string()))
+}
+
+/// Removes everything of a source, and what says that data is there.
+async fn drop_source(services: &Services, source: &SourceId) -> Result<(), Failure> {
+    let inside = services.auth.inside();
+    services.sources.drop_data(&inside, source).await?;
+    services.metasources.disconnect(&inside, source).await
 }
 
 /// Removes what has outlived its time.

@@ -17,6 +17,9 @@ const TIDY: Duration = Duration::from_secs(3_600);
 /// How often sources are looked over for indices older than a day.
 const INDEX: Duration = Duration::from_secs(900);
 
+/// How often the meta index is built anew.
+const META_INDEX: Duration = Duration::from_secs(86_400);
+
 /// How long ended jobs are kept.
 const KEEP_JOBS: Duration = Duration::from_secs(7 * 86_400);
 
@@ -59,6 +62,15 @@ async fn tick(services: &Services, holder: &str) -> Result<(), Failure> {
         };
         broker.enqueue(job).await?;
         broker.prune(KEEP_JOBS).await?;
+    }
+    if due(services, "meta-index", META_INDEX).await? {
+        let job = NewJob {
+            queue: Queue::DatabaseManager,
+            kind: "meta-index".into(),
+            key: Some("meta-index".into()),
+            payload: json!({}),
+        };
+        broker.enqueue(job).await?;
     }
     if due(services, "index", INDEX).await? {
         for source in services.indices.stale(&inside).await? {

@@ -31,6 +31,7 @@ async fn a_read_only_installation_answers_and_changes_nothing() {
         (Method::POST, "/groups/".to_owned()),
         (Method::POST, "/pipelines/".to_owned()),
         (Method::POST, "/config/global".to_owned()),
+        (Method::POST, "/meta/sources/upload".to_owned()),
     ];
     for (method, path) in changes {
         let answer = ada.api(method.clone(), &path).await.json(&json!({})).send().await.unwrap();
@@ -39,6 +40,8 @@ async fn a_read_only_installation_answers_and_changes_nothing() {
         let error = body["error"].as_str().unwrap();
         assert!(error.contains("read only") && error.contains("Appliance.ReadOnly"), "{error}");
     }
+    let asked = ada.query(Method::POST, "/meta/query").await.json(&json!({})).send().await.unwrap();
+    assert_eq!(asked.status(), StatusCode::OK);
     let sources = ada.get("/sources/").await.ok();
     assert!(sources.to_string().contains(&source), "{sources}");
     let answer = steps::ask_one(&ada, &source, &json!({"sources": {"sources": [source]}})).await;

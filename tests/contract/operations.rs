@@ -7,14 +7,17 @@ use serde_json::Value;
 use crate::published::Published;
 use crate::support::Installation;
 
-/// Served beside the published operations (specification §7.1, §8.7 and design: resumable uploads, event streams).
-const ADDITIONS: [&str; 6] = [
+/// Served beside the published operations (specification §7.1, §8.7, §10.5 and design: resumable uploads, event
+/// streams, meta queries).
+const ADDITIONS: [&str; 8] = [
     "admin get /datafiles/{datafile_id}",
     "admin get /datafiles/{datafile_id}/rejects",
     "admin get /sources/{source_id}/upload",
     "query get /",
+    "query get /meta/index",
     "query get /record/history/{query_id}/subjects",
     "query get /record/{query_id}/events",
+    "query post /meta/query",
 ];
 
 /// Published for the query API only because path files are shared; never served there (specification §5.6).

@@ -2,6 +2,7 @@
 
 pub mod datafiles;
 pub mod groups;
+pub mod metasources;
 pub mod pipelines;
 pub mod shapes;
 pub mod sources;
@@ -26,6 +27,7 @@ type Apis = (
         datafiles::DataFilesApi,
         pipelines::PipelinesApi,
         groups::GroupsApi,
+        metasources::MetaSourcesApi,
         users::UsersApi,
     ),
 );
@@ -46,6 +48,7 @@ pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
         datafiles::DataFilesApi(s()),
         pipelines::PipelinesApi(s()),
         groups::GroupsApi(s()),
+        metasources::MetaSourcesApi(s()),
         users::UsersApi(s()),
     );
     OpenApiService::new((shared, own), "Cafe Variome V3 Admin API", env!("CARGO_PKG_VERSION"))

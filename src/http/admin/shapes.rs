@@ -13,6 +13,19 @@ shapes! {
         "discoveryPolicy": "count", "assignedUsers": ["2c3821b8-1cdb-4b77-bcd8-a1da701e46aa"],
         "assignedSources": ["5065179a-d608-4aba-8728-2f131ec68127"], "minimumCount": 0, "listBelowMinimum": false
     };
+    MetaSourceShape = "meta_source", "A description of a cohort, dataset or the like. Each type has its own fields.", {
+        "sourceId": "8df136d8-7fb0-4bec-a72a-5deed972bbb6", "sourceName": "Gait in Parkinson's disease",
+        "sourceType": "cohort",
+        "publisher": {"publisherType": "organization", "name": "Example University", "contactEmail": "data@example.org",
+            "contactName": "", "url": "https://www.example.org", "location": "Leicester"},
+        "resourceUrls": ["https://www.example.org/gait"], "description": "A cohort of two clinics",
+        "themes": ["https://www.example.org/theme"], "releaseLicense": "https://opensource.org/licenses/MIT",
+        "language": "en", "connectionId": "5065179a-d608-4aba-8728-2f131ec68127", "customFields": {"Consortium": "Example"},
+        "cohortDetails": {"siteType": "multiSite", "country": "GB", "yearStart": 2023, "centerName": "", "ongoing": true},
+        "cohortCollectedTypes": {"participants": {"diseases": ["pd"], "numberOfSubjects": 1000}, "bioSamples": ["csf"],
+            "images": ["mri"], "cognitiveData": ["longitudinal"]},
+        "datasetIds": ["adbec8c2-9460-4814-9574-06a0dfe2efb5"]
+    };
     PipelineShape = "pipeline", "A file pipeline (raw file to rows) or a remap pipeline (rows to subjects).", {
         "pipelineName": "One row per subject", "pipelineType": "filePipeline", "grouping": "individual",
         "internalDelimiter": ";", "subjectIdLocation": "attributeInFile", "attribute": "subject_id",

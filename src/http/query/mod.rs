@@ -1,6 +1,7 @@
 //! The query API (`contract/query.json`).
 
 pub mod events;
+pub mod metasources;
 pub mod record;
 pub mod sources;
 
@@ -16,7 +17,7 @@ use crate::service::Services;
 
 type Apis = (
     (RootApi, AuthApi, ConfigApi, GlobalConfigApi, NetworksApi),
-    (record::RecordApi, events::EventsApi, sources::SourcesApi),
+    (record::RecordApi, events::EventsApi, sources::SourcesApi, metasources::MetaSourcesApi),
 );
 
 /// The API with its document.
@@ -29,7 +30,12 @@ pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
         GlobalConfigApi(s()),
         NetworksApi(s()),
     );
-    let own = (record::RecordApi(s()), events::EventsApi::new(s()), sources::SourcesApi(s()));
+    let own = (
+        record::RecordApi(s()),
+        events::EventsApi::new(s()),
+        sources::SourcesApi(s()),
+        metasources::MetaSourcesApi(s()),
+    );
     OpenApiService::new((shared, own), "Cafe Variome V3 Query API", env!("CARGO_PKG_VERSION"))
         .description("Ask whether sources hold subjects like yours.")
 }

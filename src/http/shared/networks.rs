@@ -25,6 +25,18 @@ shapes! {
         "attributes": {"visits-to-hospital": "Visits To Hospital"}, "values": {"ward-b": "Ward B"},
         "mappings": {"site": ["ward-b"]}
     };
+    MetaIndexShape = "meta_index", "Values that meta sources have and can be asked for.", {
+        "availableTypes": ["cohort", "dataset"], "publisherTypes": ["organization"],
+        "cohort": {"availableTypes": ["multiSite"], "availableCountries": ["GB"], "diseases": ["pd"],
+            "bioSamples": ["csf"], "images": ["mri"], "cognitiveData": ["longitudinal"]},
+        "dataset": {"availableTypes": ["clinical"], "keywords": ["gait"], "availableCountries": ["GB"],
+            "diseases": ["pd"], "sex": ["female"], "clinical": ["familyHistory"], "markers": ["tau"],
+            "images": ["mri"], "electrophysiology": ["eeg"]},
+        "dataCollection": {"availableTypes": ["clinical"], "keywords": ["gait"], "availableCountries": ["GB"],
+            "diseases": ["pd"], "sex": ["female"], "clinical": ["familyHistory"], "markers": ["tau"],
+            "images": ["mri"], "electrophysiology": ["eeg"]},
+        "customFields": {"Consortium": ["Example"]}
+    };
 }
 
 /// Networks and their members.
@@ -61,6 +73,17 @@ impl NetworksApi {
         let network = self.0.networks.one(&asker.0, &id(NetworkId::parse(network_id.0))?).await?;
         let index = network.record_index.as_ref().map(|index| index.eav_index.clone()).unwrap_or_default();
         Ok(Json(Doc::of(json!(index))))
+    }
+
+    /// Values of meta sources in a network
+    #[oai(path = "/networks/:network_id/meta-index", method = "get")]
+    async fn meta_index(
+        &self,
+        asker: Anyone,
+        network_id: Path<String>,
+    ) -> poem::Result<Json<Doc<MetaIndexShape>>> {
+        let network = self.0.networks.one(&asker.0, &id(NetworkId::parse(network_id.0))?).await?;
+        Ok(Json(Doc::of(network.meta_index.clone().unwrap_or_default())))
     }
 
     /// Approved members of a network

@@ -19,10 +19,11 @@ async fn strangers_are_let_in_by_the_switch_alone_and_told_a_count_at_most() {
     steps::grant(&ada, "detailedList", &[ANONYMOUS], &[&shown]).await;
 
     let refused = async || {
-        for path in ["/query/sources/", "/query/networks/", "/query/config/global"] {
+        for path in ["/query/sources/", "/query/networks/", "/query/config/global", "/query/meta/index"] {
             caller.get(path, None).await.refused(401, path);
         }
         caller.with_body("POST", "/query/record/", None, &json!({})).await.refused(401, "asking");
+        caller.with_body("POST", "/query/meta/query", None, &json!({})).await.refused(401, "meta query");
     };
     refused().await;
     anonymous_access(&ada, true).await;
@@ -42,7 +43,13 @@ async fn let_in(caller: &Caller, ada: &Client, [shown, hidden]: [&str; 2]) {
     assert_eq!(settings.get("beaconSettings"), None);
     // A token that is sent must be good, and nothing else is opened.
     caller.get("/query/sources/", Some("bad")).await.refused(401, "a bad token");
-    for path in ["/query/record/history", "/query/auth/user-info", "/api/sources/", "/api/config/global"] {
+    for path in [
+        "/query/record/history",
+        "/query/auth/user-info",
+        "/api/sources/",
+        "/api/config/global",
+        "/api/meta/index",
+    ] {
         caller.get(path, None).await.refused(401, path);
     }
 

@@ -1,9 +1,9 @@
 //! The two APIs as their callers meet them.
 //!
 //! Lives here: who may call what (`roles`), what the documents promise of every operation (`documents`), headers and
-//! path spellings (`conventions`), resources from creation to removal (`resources`), uploads (`uploads`), how much an
-//! answer says (`levels`), queries read again and followed (`history`), callers without a token (`anonymous`), figures
-//! for Prometheus (`metrics`).
+//! path spellings (`conventions`), resources from creation to removal (`resources`), uploads (`uploads`), descriptions
+//! of data (`metasources`), how much an answer says (`levels`), queries read again and followed (`history`), callers
+//! without a token (`anonymous`), figures for Prometheus (`metrics`).
 //! Does not: whether the answers are right (`phenopackets` and its neighbours) or how signing in works (`signin`).
 //! To add an endpoint: its row in `roles`, and its line in `public_routes.txt` where it asks for no token.
 
@@ -12,6 +12,7 @@ mod conventions;
 mod documents;
 mod history;
 mod levels;
+mod metasources;
 mod metrics;
 mod resources;
 mod roles;
