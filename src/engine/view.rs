@@ -156,6 +156,11 @@ impl SourceView {
         self.identity
     }
 
+    /// Drops what earlier queries left behind, so that the next one can be measured as if it were the first.
+    pub fn forget_unions(&self) {
+        self.parts.iter().for_each(|part| part.part.forget_unions());
+    }
+
     /// Bytes in memory that say which subjects of older parts are hidden.
     pub fn hidden_bytes(&self) -> usize {
         self.parts

@@ -348,6 +348,11 @@ impl Part {
         })
     }
 
+    /// Drops the unions that are kept.
+    pub(crate) fn forget_unions(&self) {
+        self.unions.forget();
+    }
+
     /// The posting of a key with its cardinality.
     pub(crate) fn posting(&self, key: &Key) -> Option<(Posting<'_>, u64)> {
         let mut name = Vec::with_capacity(32);

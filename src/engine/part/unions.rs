@@ -73,6 +73,13 @@ impl Unions {
     }
 }
 
+impl Unions {
+    /// As if nothing had been asked yet.
+    pub(super) fn forget(&self) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Held::default();
+    }
+}
+
 impl Held {
     /// Forgets the longest unused of those asked for once, if they are many.
     fn make_room_for_one(&mut self) {

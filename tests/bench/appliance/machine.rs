@@ -43,6 +43,27 @@ pub fn peak() -> Option<f64> {
     Some(kilobytes * 1024.0)
 }
 
+/// From now on the peak is that since now (proc(5): writing 5 to clear_refs).
+pub fn forget_peak() -> std::io::Result<()> {
+    std::fs::write("/proc/self/clear_refs", "5")
+}
+
+/// Resident memory of this process in bytes: its own, and of mapped files.
+pub struct Held {
+    pub own: f64,
+    pub mapped: f64,
+}
+
+/// What this process holds now.
+pub fn held() -> Option<Held> {
+    let text = read_to_string("/proc/self/status").ok()?;
+    let of = |name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? * 1024.0)
+    };
+    Some(Held { own: of("RssAnon:")?, mapped: of("RssFile:")? })
+}
+
 /// Processor time a process has used so far, of all its threads (proc(5): fields 14 and 15, in hundredths).
 pub fn processor_time(process: u32) -> Duration {
     let text = read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();

@@ -11,6 +11,7 @@ mod index;
 mod ingest;
 mod load;
 mod machine;
+mod memory;
 mod packets;
 mod parse;
 mod query;
@@ -55,7 +56,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 type Section = fn(&mut Bench) -> anyhow::Result<()>;
 
-const SECTIONS: [(&str, Section); 10] = [
+const SECTIONS: [(&str, Section); 11] = [
     ("terms", terms::measure),
     ("parse", parse::measure),
     ("ingest", ingest::measure),
@@ -65,6 +66,7 @@ const SECTIONS: [(&str, Section); 10] = [
     ("api", load::measure),
     ("start", start::first_answers),
     ("idle", start::idle),
+    ("memory", memory::measure),
     ("scale", scale::measure),
 ];
 
@@ -85,7 +87,7 @@ fn main() -> anyhow::Result<()> {
             name => match SECTIONS.iter().find(|(known, _)| *known == name) {
                 Some(section) => chosen.push(section),
                 None => bail!(
-                    "there is no section {name}; there are {}; also --quick, and numbers of subjects for query and scale",
+                    "there is no section {name}; there are {}; also --quick, and numbers of subjects for query, memory and scale",
                     SECTIONS.map(|(known, _)| known).join(", ")
                 ),
             },
@@ -93,7 +95,7 @@ fn main() -> anyhow::Result<()> {
     }
     if chosen.is_empty() {
         // Memory is measured at its peak, which is that of whatever ran before.
-        chosen.extend(SECTIONS.iter().filter(|(name, _)| *name != "scale"));
+        chosen.extend(SECTIONS.iter().filter(|(name, _)| !matches!(*name, "memory" | "scale")));
     }
     println!("{}", machine::describe());
     println!("load before: {}", machine::load());

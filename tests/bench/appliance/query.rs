@@ -49,7 +49,7 @@ impl Question {
         Self { terms, from: dice.below(60) as u8, visits: dice.below(300) }
     }
 
-    fn builder(&self) -> Builder {
+    pub fn builder(&self) -> Builder {
         let mut builder = Builder::default();
         builder.hpo.push(TermFilter {
             terms: self.terms.clone(),
@@ -100,6 +100,8 @@ fn count(bench: &mut Bench, cohort: &Cohort, size: usize) -> anyhow::Result<()> 
     let (mut keys, mut bytes) = (Vec::new(), Vec::new());
     for round in 0..WARMING + QUERIES {
         let builder = Question::draw(cohort, &mut dice).builder();
+        // Each query is as if it were the first; those that follow one another are measured below.
+        view.forget_unions();
         let start = Instant::now();
         let plan = Plan::make(&builder, &view, &*bench.terms, &scope);
         let planning = start.elapsed();
@@ -123,8 +125,35 @@ fn count(bench: &mut Bench, cohort: &Cohort, size: usize) -> anyhow::Result<()> 
     bench.report.time(&format!("{size} subjects: count, p99"), &at(&whole, 990), most);
     bench.report.time(&format!("{size} subjects: planning in it, p50"), &at(&planned, 500), Open);
     bench.report.note(&format!("{} found on average", found / QUERIES as u64));
+    bench.report.time(
+        &format!("{size} subjects: count, p50, terms asked before"),
+        &[again(bench, cohort, &view)?],
+        Open,
+    );
     bound(bench, size, &keys, &bytes, quantile(&whole, 500));
     Ok(())
+}
+
+/// The median where the same terms come again and again with other ages and numbers, as from a search page.
+fn again(bench: &Bench, cohort: &Cohort, view: &SourceView) -> anyhow::Result<Duration> {
+    let scope = Scope { level: Granularity::Count, ..Scope::default() };
+    let mut dice = Dice(41);
+    let mut times = Vec::with_capacity(QUERIES);
+    for _ in 0..QUERIES / 10 {
+        let asked = Question::draw(cohort, &mut dice);
+        for round in 0..12 {
+            let other =
+                Question { from: dice.below(60) as u8, visits: dice.below(300), terms: asked.terms.clone() };
+            let builder = other.builder();
+            let start = Instant::now();
+            execute(&Plan::make(&builder, view, &*bench.terms, &scope), view)?;
+            if round >= 2 {
+                times.push(start.elapsed());
+            }
+        }
+    }
+    times.sort_unstable();
+    Ok(quantile(&times, 500))
 }
 
 /// What the machine allows: the bytes of a query's postings and columns, each read once as fast as memory gives them.

@@ -33,6 +33,7 @@ async fn run(bench: &mut Bench, size: usize) -> anyhow::Result<()> {
     let home = folder.open().await?;
     let source = home.source("large").await?;
     let table = narrow(&bench.terms, folder.path(), "base.csv", 5, size)?;
+    machine::forget_peak()?;
     let rows = home.pipeline("rows", "filePipeline", table.file_pipeline.clone()).await?;
     let meaning = home.pipeline("meaning", "remapPipeline", table.remap.clone()).await?;
     let took = home.ingest(&source, &table.path, &rows, Some(&meaning), size).await?;
