@@ -17,7 +17,7 @@ use super::applet::Service;
 use super::listeners::{self, Addresses};
 use super::tls::Certificate;
 use super::wiring::Wired;
-use super::{notify, services};
+use super::{notify, process, services};
 use crate::config::Loaded;
 use crate::http::front;
 
@@ -58,6 +58,7 @@ pub async fn until_stopped(
 ) -> anyhow::Result<()> {
     notify::ready();
     tracker.spawn(notify::watchdog(stop.soft.clone()));
+    tracker.spawn(process::tidy(stop.soft.clone()));
     let outcome = wait(loaded, again, wired, failed).await;
     drain(loaded, stop, tracker).await;
     outcome

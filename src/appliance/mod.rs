@@ -1,12 +1,13 @@
 //! How one binary becomes services: open the ports, spawn the services, wait for the end.
 //!
 //! Lives here: selection (`applet`), adapters chosen from configuration (`wiring`), sockets (`listeners`, `tls`),
-//! start, drain and stop (`lifecycle`). Does not: what services do (`http`, `worker`, `service`).
+//! start, drain and stop (`lifecycle`), the process as a whole (`process`). Does not: what services do (`http`, `worker`, `service`).
 
 pub mod applet;
 pub mod lifecycle;
 pub mod listeners;
 pub mod notify;
+pub mod process;
 pub mod services;
 pub mod tls;
 pub mod wiring;

@@ -210,6 +210,7 @@ pub const RULES: &[Rule] = &[
         Kept(&["crate::main", "crate::appliance::process"]),
         "the program chooses its allocator",
     ),
+    Rule("libmimalloc_sys", Kept(&["crate::appliance::process"]), "the allocator is asked in one file"),
     Rule("memmap2", Kept(&["crate::engine::part"]), "one reader maps files, and checks them first"),
     Rule(
         "unsafe",

@@ -35,18 +35,47 @@ struct ColumnBuilder {
     repeated: bool,
 }
 
-/// Arrivals by key. Keys of two bytes (fields and traits) are half of all that subjects have: they need no hashing.
+/// Arrivals by key. Most keys of most subjects are a field, a trait or the id of a term: they are looked up as a number,
+/// without going to where a longer key lies.
 #[derive(Debug, Default)]
 struct Keys {
-    short: BTreeMap<[u8; 2], Vec<u32>>,
+    /// Keys of two bytes whose second is below [`FEW`].
+    short: BTreeMap<u8, [Vec<u32>; FEW]>,
+    /// Other keys of up to 15 bytes, followed by zeros and their length.
+    packed: HashMap<u128, Vec<u32>, RandomState>,
     long: HashMap<Box<[u8]>, Vec<u32>, RandomState>,
+}
+
+/// No kind of field or trait has more.
+const FEW: usize = 16;
+
+/// A key of up to 15 bytes as a number.
+fn packed(key: &[u8]) -> Option<u128> {
+    let mut bytes = [0; 16];
+    let [.., length] = &mut bytes;
+    *length = u8::try_from(key.len()).ok().filter(|length| *length < 16)?;
+    bytes.iter_mut().zip(key).for_each(|(to, from)| *to = *from);
+    Some(u128::from_be_bytes(bytes))
+}
+
+fn unpacked(number: u128) -> Box<[u8]> {
+    let bytes = number.to_be_bytes();
+    let [.., length] = bytes;
+    bytes.get(..usize::from(length)).unwrap_or_default().into()
 }
 
 impl Keys {
     fn add(&mut self, key: &[u8], arrival: u32) {
-        let arrivals = match key.try_into() {
-            Ok(short) => self.short.entry(short).or_default(),
-            Err(_) => match self.long.get_mut(key) {
+        let short = match key {
+            [kind, which] if usize::from(*which) < FEW => {
+                self.short.entry(*kind).or_default().get_mut(usize::from(*which))
+            }
+            _ => None,
+        };
+        let arrivals = match (short, packed(key)) {
+            (Some(arrivals), _) => arrivals,
+            (None, Some(packed)) => self.packed.entry(packed).or_default(),
+            (None, None) => match self.long.get_mut(key) {
                 Some(arrivals) => arrivals,
                 None => self.long.entry(key.into()).or_default(),
             },
@@ -58,8 +87,13 @@ impl Keys {
 
     /// In byte order.
     fn sorted(self) -> Vec<(Box<[u8]>, Vec<u32>)> {
-        let short = self.short.into_iter().map(|(key, arrivals)| (Box::from(key.as_slice()), arrivals));
-        let mut all: Vec<_> = short.chain(self.long).collect();
+        let of_kind = |(kind, all): (u8, [Vec<u32>; FEW])| {
+            let numbered = (0u8..).zip(all).filter(|(_, arrivals)| !arrivals.is_empty());
+            numbered.map(move |(which, arrivals)| (Box::from([kind, which].as_slice()), arrivals))
+        };
+        let short = self.short.into_iter().flat_map(of_kind);
+        let packed = self.packed.into_iter().map(|(key, arrivals)| (unpacked(key), arrivals));
+        let mut all: Vec<_> = short.chain(packed).chain(self.long).collect();
         all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         all
     }
