@@ -167,6 +167,11 @@ async fn small_numbers_are_hidden(ada: &Client, source: &str, group: &str) {
         // The last plan may find the budget spent, which says nothing about how many there are.
         if policy != "range" {
             assert_eq!(said[0], said[1], "few and none, {requested} of {policy}");
+            assert_eq!(
+                seen(ada, &asking(few, Some(requested))).await,
+                seen(ada, &asking(none, Some(requested))).await,
+                "what HTTP says of few and none, {requested} of {policy}"
+            );
         }
     }
     patch(ada, group, &json!({"discoveryPolicy": "list", "listBelowMinimum": true})).await;
@@ -174,4 +179,26 @@ async fn small_numbers_are_hidden(ada: &Client, source: &str, group: &str) {
     assert_eq!(steps::ids(&listed).len(), OTHERS);
     let enough = steps::ask_one(ada, source, &asking("HP:0001250", Some("count"))).await;
     assert_eq!(enough["recordCount"], SEIZING, "{enough}");
+}
+
+/// What a query and its answer look like from outside: statuses and headers, lengths included, ids and times excepted.
+async fn seen(client: &Client, builder: &Value) -> Vec<String> {
+    let mut seen = Vec::new();
+    let mut see = |response: &reqwest::Response| {
+        seen.push(response.status().to_string());
+        let named =
+            response.headers().iter().filter(|(name, _)| !["date", "x-request-id"].contains(&name.as_str()));
+        seen.extend(named.map(|(name, value)| match name.as_str() {
+            "location" => format!("location of {} bytes", value.len()),
+            _ => format!("{name}: {value:?}"),
+        }));
+    };
+    let asked = client.query(Method::POST, "/record/").await.json(builder).send().await.unwrap();
+    see(&asked);
+    let query = asked.json::<Value>().await.unwrap()["queryID"].as_str().unwrap().to_owned();
+    steps::answers(client, &query).await;
+    let entry = client.query(Method::GET, &format!("/record/history/{query}")).await.send().await.unwrap();
+    see(&entry);
+    assert!(entry.content_length().is_some_and(|length| length > 100), "{entry:?}");
+    seen
 }
