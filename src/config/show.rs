@@ -77,6 +77,7 @@ pub fn check(loaded: &Loaded) -> Report {
         format!("secrets: {}", or(config.vault.is_some(), "vault", "embedded")),
         format!("identity: {}", or(config.keycloak.is_some(), "keycloak", "built-in")),
         format!("mail: {}", or(config.email.is_some(), "smtp", "outbox only")),
+        budget(&loaded.config.appliance.privacy),
     ];
     Report {
         passed: loaded.unknown.is_empty(),
@@ -84,5 +85,29 @@ pub fn check(loaded: &Loaded) -> Report {
         facts,
         unknown: loaded.unknown.clone(),
         warnings: loaded.warnings.clone(),
+    }
+}
+
+/// What one user's budget can tell of a source: ε adds up over fresh answers (spec §8.6).
+fn budget(privacy: &super::appliance::Privacy) -> String {
+    let answers = 100 / privacy.range_cost.max(1);
+    let whole = (f64::from(answers) * privacy.epsilon * 1e4).round() / 1e4;
+    format!(
+        "range answers: a budget of 100 buys {answers} fresh ones of ε {}, together ε {whole}",
+        privacy.epsilon
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::budget;
+    use crate::config::appliance::Privacy;
+
+    #[test]
+    fn the_epsilon_of_a_budget_is_told() {
+        let told = "range answers: a budget of 100 buys 20 fresh ones of ε 0.15, together ε 3";
+        assert_eq!(budget(&Privacy::default()), told);
+        let told = "range answers: a budget of 100 buys 14 fresh ones of ε 0.1, together ε 1.4";
+        assert_eq!(budget(&Privacy { epsilon: 0.1, range_cost: 7, ..Privacy::default() }), told);
     }
 }

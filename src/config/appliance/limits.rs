@@ -13,7 +13,7 @@ section! {
         "MinimumValueCount" minimum_value_count: u32 = 3;
         /// Epsilon of the noise in one range answer; smaller gives wider ranges.
         "Epsilon" epsilon: f64 = 0.15;
-        /// What a fresh range answer costs of a user's budget of 100.
+        /// What a fresh range answer costs of a user's budget of 100; `config check` prints the epsilon that a budget buys.
         "RangeCost" range_cost: u32 = 5;
     }
 }
