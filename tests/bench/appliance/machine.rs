@@ -48,20 +48,11 @@ pub fn forget_peak() -> std::io::Result<()> {
     std::fs::write("/proc/self/clear_refs", "5")
 }
 
-/// Resident memory of this process in bytes: its own, and of mapped files.
-pub struct Held {
-    pub own: f64,
-    pub mapped: f64,
-}
-
-/// What this process holds now.
-pub fn held() -> Option<Held> {
+/// Resident pages of mapped files in this process, in bytes.
+pub fn mapped() -> Option<f64> {
     let text = read_to_string("/proc/self/status").ok()?;
-    let of = |name: &str| {
-        let line = text.lines().find(|line| line.starts_with(name))?;
-        Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? * 1024.0)
-    };
-    Some(Held { own: of("RssAnon:")?, mapped: of("RssFile:")? })
+    let line = text.lines().find(|line| line.starts_with("RssFile:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? * 1024.0)
 }
 
 /// Processor time a process has used so far, of all its threads (proc(5): fields 14 and 15, in hundredths).
