@@ -1,5 +1,7 @@
 //! The admin API (`contract/admin.json`).
 
+pub mod access_requests;
+pub mod dashboard;
 pub mod datafiles;
 pub mod groups;
 pub mod pipelines;
@@ -14,12 +16,13 @@ use poem_openapi::OpenApiService;
 
 use super::shared::auth::AuthApi;
 use super::shared::config::{ChangeConfigApi, ConfigApi};
+use super::shared::logs::LogApi;
 use super::shared::networks::NetworksApi;
 use super::shared::root::RootApi;
 use crate::service::Services;
 
 type Apis = (
-    (RootApi, AuthApi, ConfigApi, ChangeConfigApi, NetworksApi),
+    (RootApi, AuthApi, ConfigApi, ChangeConfigApi, NetworksApi, LogApi),
     (
         sources::SourcesApi,
         uploads::UploadsApi,
@@ -27,18 +30,22 @@ type Apis = (
         pipelines::PipelinesApi,
         groups::GroupsApi,
         users::UsersApi,
+        access_requests::AccessRequestsApi,
+        dashboard::DashboardApi,
     ),
 );
 
 /// The API with its document.
 pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
     let s = || services.clone();
+    let started = Instant::now();
     let shared = (
-        RootApi { services: s(), started: Instant::now() },
+        RootApi { services: s(), started },
         AuthApi(s()),
         ConfigApi(s()),
         ChangeConfigApi(s()),
         NetworksApi(s()),
+        LogApi(s()),
     );
     let own = (
         sources::SourcesApi(s()),
@@ -47,6 +54,8 @@ pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
         pipelines::PipelinesApi(s()),
         groups::GroupsApi(s()),
         users::UsersApi(s()),
+        access_requests::AccessRequestsApi(s()),
+        dashboard::DashboardApi { services: s(), started },
     );
     OpenApiService::new((shared, own), "Cafe Variome V3 Admin API", env!("CARGO_PKG_VERSION"))
         .description("Manage what this installation holds and who may discover it.")

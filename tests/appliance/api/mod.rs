@@ -2,10 +2,13 @@
 //!
 //! Lives here: who may call what (`roles`), what the documents promise of every operation (`documents`), headers and
 //! path spellings (`conventions`), resources from creation to removal (`resources`), uploads (`uploads`), how much an
-//! answer says (`levels`), queries read again and followed (`history`), callers without a token (`anonymous`).
+//! answer says (`levels`), accounts and how strangers get one (`accounts`, `access_requests`), maintenance, reports and
+//! numbers (`running`), queries read again and followed (`history`), callers without a token (`anonymous`).
 //! Does not: whether the answers are right (`phenopackets` and its neighbours) or how signing in works (`signin`).
 //! To add an endpoint: its row in `roles`, and its line in `public_routes.txt` where it asks for no token.
 
+mod access_requests;
+mod accounts;
 mod anonymous;
 mod conventions;
 mod documents;
@@ -13,6 +16,7 @@ mod history;
 mod levels;
 mod resources;
 mod roles;
+mod running;
 mod uploads;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap};
