@@ -48,7 +48,9 @@ async fn in_maintenance_every_service_says_so() {
     assert_eq!(caller.get("/api/sources/", Some(&token)).await.status, 200);
 
     assert_eq!(switch(&secret, at(-250), on).await.body, "Success");
-    for path in ["/api/sources/", "/api/config/keycloak", "/query/sources/", "/query/nothing", "/nexus/x"] {
+    for path in
+        ["/api/sources/", "/api/config/keycloak", "/query/sources/", "/query/nothing", "/federation/x"]
+    {
         let refused = caller.get(path, Some(&token)).await;
         refused.refused(503, path);
         assert_eq!(refused.json(), json!({"error": "back at 22:00", "code": "maintenance"}), "{path}");
