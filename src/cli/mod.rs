@@ -8,6 +8,7 @@ pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod ingest;
+pub mod maintenance;
 pub mod manage;
 pub mod output;
 pub mod query;
@@ -86,6 +87,12 @@ enum Verb {
     /// Manage accounts
     #[command(subcommand)]
     User(users::UserVerb),
+    /// Refuse requests for a while, or answer them again
+    #[command(subcommand)]
+    Maintenance(maintenance::MaintenanceVerb),
+    /// Replace a secret that is shared with others
+    #[command(subcommand)]
+    RotateSecret(maintenance::SecretVerb),
     /// Print an access token for an account, for use with curl
     Token(users::Token),
     /// Look at or build term files
@@ -195,6 +202,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Verb::Ingest(ingest) => ingest.run(&common, &output).await,
         Verb::Query(query) => query.run(&common, &output).await,
         Verb::User(verb) => verb.run(&common, &output).await,
+        Verb::Maintenance(verb) => verb.run(&common, &output).await,
+        Verb::RotateSecret(verb) => verb.run(&common, &output).await,
         Verb::Token(token) => token.run(&common, &output).await,
         Verb::Terms(verb) => verb.run(&common, &output),
     }

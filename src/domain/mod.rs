@@ -5,12 +5,14 @@
 //! To add a term: one file of its name here, the same name in `service`, `http` and a room in `store`.
 
 pub mod access;
+pub mod access_requests;
 pub mod attributes;
 pub mod clock;
 pub mod error;
 pub mod filter;
 pub mod groups;
 pub mod ids;
+pub mod logs;
 pub mod metasources;
 pub mod networks;
 pub mod pipelines;

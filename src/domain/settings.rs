@@ -143,6 +143,39 @@ impl Default for BeaconSettings {
     }
 }
 
+/// Whether all requests are refused just now (specification §2.4).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Maintenance {
+    pub maintenance: bool,
+    /// What those who come are told; empty = the usual words.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// Most characters of a maintenance message.
+const MOST_MESSAGE: usize = 1_000;
+
+impl Maintenance {
+    /// Whether the message can be shown.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let shown = |c: char| !c.is_control() || c == '\n';
+        match self.message.chars().count() <= MOST_MESSAGE && self.message.chars().all(shown) {
+            true => Ok(()),
+            false => Err("message must have at most 1000 printable characters"),
+        }
+    }
+
+    /// What is told instead of an answer; `None` = requests are answered.
+    pub fn told(&self) -> Option<&str> {
+        let words = if self.message.trim().is_empty() {
+            "this installation is being maintained; try again later"
+        } else {
+            self.message.trim()
+        };
+        self.maintenance.then_some(words)
+    }
+}
+
 /// Sections by their wire name and the id of their document in `instance.config`.
 pub const SECTIONS: [(&str, &str); 5] = [
     ("instanceSettings", "InstanceConfig"),

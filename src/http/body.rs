@@ -105,15 +105,22 @@ fn infer(example: &Value) -> MetaSchema {
 }
 
 /// A successful change: `Success` as text, or JSON where the caller prefers it (specification §2.4).
-#[derive(Debug, Default, Clone)]
+#[derive(Default, Clone)]
 pub struct Done {
     id: Option<String>,
     location: Option<String>,
+    more: Vec<(&'static str, String)>,
 }
 
 /// Put on the response so that the outermost layer can render it as the caller wants.
 #[derive(Debug, Clone)]
 pub struct DoneMark(pub Value);
+
+impl std::fmt::Debug for Done {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Done").field("id", &self.id).finish_non_exhaustive()
+    }
+}
 
 impl Done {
     /// Something was changed.
@@ -123,12 +130,19 @@ impl Done {
 
     /// Something was created, to be found under the path.
     pub fn created(id: impl Into<String>, path: impl Into<String>) -> Self {
-        Self { id: Some(id.into()), location: Some(path.into()) }
+        Self { id: Some(id.into()), location: Some(path.into()), more: Vec::new() }
     }
 
     /// Work was begun that goes on in the background.
     pub fn begun(job: impl Into<String>) -> Self {
-        Self { id: Some(job.into()), location: None }
+        Self { id: Some(job.into()), ..Self::default() }
+    }
+
+    /// Adds a field to the JSON form, where there is something to say.
+    #[must_use]
+    pub fn with(mut self, field: &'static str, value: Option<String>) -> Self {
+        self.more.extend(value.map(|value| (field, value)));
+        self
     }
 }
 
@@ -137,6 +151,9 @@ impl IntoResponse for Done {
         let mut body = json!({"status": "Success"});
         if let (Some(id), Some(fields)) = (&self.id, body.as_object_mut()) {
             fields.insert("id".into(), id.as_str().into());
+        }
+        if let Some(fields) = body.as_object_mut() {
+            fields.extend(self.more.into_iter().map(|(field, value)| (field.to_owned(), value.into())));
         }
         let mut response =
             Response::builder().header(header::CONTENT_TYPE, "text/html; charset=utf-8").body("Success");

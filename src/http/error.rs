@@ -37,6 +37,12 @@ pub fn plain(status: StatusCode, reason: impl Into<String>) -> Response {
     response
 }
 
+/// The answer of an installation that is being maintained, in the operator's words.
+pub fn maintenance(told: &str) -> Response {
+    let body = json!({"error": told, "code": "maintenance"});
+    poem::web::Json(body).with_status(StatusCode::SERVICE_UNAVAILABLE).into_response()
+}
+
 impl ResponseError for Failure {
     fn status(&self) -> StatusCode {
         status(self.kind())

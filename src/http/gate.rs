@@ -5,11 +5,15 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 
-use crate::service::auth::{AnyAdmin, As, Asker, Caller, DataAdmin, Demands, Uploader};
+use crate::service::auth::{
+    AnyAdmin, As, Asker, Assistant, Caller, DataAdmin, Demands, SystemAdmin, Uploader,
+};
 use crate::service::{Failure, Services};
 
-/// The contract's name of the security scheme.
-const SCHEME: &str = "userAccessToken";
+/// The contract's names of the security schemes, and what each is.
+const TOKEN: (&str, &str, &str) = ("userAccessToken", "An access token of the configured issuer", "JWT");
+const SECRET: (&str, &str, &str) =
+    ("sharedSecret", "The secret shared with the Cafe Variome Assistant", "opaque");
 
 /// A signed-in local user.
 #[derive(Debug)]
@@ -21,6 +25,9 @@ pub struct Admin<D>(pub As<D>);
 
 /// Data administration.
 pub type Data = Admin<DataAdmin>;
+
+/// System administration.
+pub type System = Admin<SystemAdmin>;
 
 /// Any administrator.
 pub type Statistics = Admin<AnyAdmin>;
@@ -36,6 +43,10 @@ pub struct Maybe(pub Option<Caller>);
 /// An upload token or a data administrator's token.
 #[derive(Debug)]
 pub struct Upload(pub Uploader);
+
+/// The fleet tool.
+#[derive(Debug)]
+pub struct SharedSecret(pub Assistant);
 
 fn services(request: &Request) -> poem::Result<&Services> {
     request
@@ -63,27 +74,28 @@ fn required(request: &Request) -> Result<&str, Failure> {
 
 /// Implements a gate; `optional` ones are documented as usable without a token.
 macro_rules! gate {
-    ([$($generic:tt)*] $type:ty, optional $optional:literal, |$request:ident| $obtain:expr) => {
+    ([$($generic:tt)*] $type:ty, $scheme:ident, optional $optional:literal, |$request:ident| $obtain:expr) => {
         impl<'a, $($generic)*> ApiExtractor<'a> for $type {
             const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
             type ParamType = ();
             type ParamRawType = ();
 
             fn register(registry: &mut Registry) {
-                registry.create_security_scheme(SCHEME, MetaSecurityScheme {
+                let (name, about, format) = $scheme;
+                registry.create_security_scheme(name, MetaSecurityScheme {
                     ty: "http",
-                    description: Some("An access token of the configured issuer"),
+                    description: Some(about),
                     name: None,
                     key_in: None,
                     scheme: Some("bearer"),
-                    bearer_format: Some("JWT"),
+                    bearer_format: Some(format),
                     flows: None,
                     openid_connect_url: None,
                 });
             }
 
             fn security_schemes() -> Vec<&'static str> {
-                vec![SCHEME]
+                vec![$scheme.0]
             }
 
             fn has_security_fallback() -> bool {
@@ -101,14 +113,17 @@ macro_rules! gate {
     };
 }
 
-gate!([] User, optional false, |request| Self(services(request)?.auth.user(required(request)?).await?));
-gate!([D: Demands] Admin<D>, optional false, |request| {
+gate!([] User, TOKEN, optional false, |request| Self(services(request)?.auth.user(required(request)?).await?));
+gate!([D: Demands] Admin<D>, TOKEN, optional false, |request| {
     let auth = &services(request)?.auth;
     Self(auth.prove(auth.user(required(request)?).await?)?)
 });
-gate!([] Anyone, optional true, |request| Self(services(request)?.auth.asker(bearer(request)?).await?));
-gate!([] Maybe, optional true, |request| match bearer(request)? {
+gate!([] Anyone, TOKEN, optional true, |request| Self(services(request)?.auth.asker(bearer(request)?).await?));
+gate!([] Maybe, TOKEN, optional true, |request| match bearer(request)? {
     Some(token) => Self(Some(services(request)?.auth.user(token).await?)),
     None => Self(None),
 });
-gate!([] Upload, optional false, |request| Self(services(request)?.auth.uploader(required(request)?).await?));
+gate!([] Upload, TOKEN, optional false, |request| Self(services(request)?.auth.uploader(required(request)?).await?));
+gate!([] SharedSecret, SECRET, optional false, |request| {
+    Self(services(request)?.auth.assistant(required(request)?).await?)
+});

@@ -106,6 +106,16 @@ impl<E: Endpoint> Wrapped<E> {
                 Err(failure) => return error::render(failure.into()).await,
             }
         }
+        if !open && path != "/config/maintenance" {
+            match self.services.settings.maintenance().await {
+                Ok(maintenance) => {
+                    if let Some(told) = maintenance.told() {
+                        return error::maintenance(told);
+                    }
+                }
+                Err(failure) => return error::render(failure.into()).await,
+            }
+        }
         if self.services.options().read_only && changes(request.method(), &path) {
             return error::plain(StatusCode::SERVICE_UNAVAILABLE, Failure::ReadOnly.to_string());
         }
@@ -193,11 +203,12 @@ fn content_length(request: &Request) -> Option<u64> {
 }
 
 /// Whether a request may change what is served: all do that are not known to leave it alone. Signing in and asking
-/// write the caller's own history and budget only.
+/// write the caller's own history and budget only, reports a log; maintenance must be possible whatever else is.
 fn changes(method: &Method, path: &str) -> bool {
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
     let asks = *method == Method::POST && matches!(path.trim_end_matches('/'), "/record" | "/meta/query");
-    !reads && !asks && !path.starts_with("/auth/")
+    let beside = path.starts_with("/auth/") || path.starts_with("/log/") || path == "/config/maintenance";
+    !reads && !asks && !beside
 }
 
 /// Whether `Accept` names JSON before HTML, text or anything.

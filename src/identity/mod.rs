@@ -63,6 +63,24 @@ pub struct NewAccount {
     pub profile: Profile,
 }
 
+/// How a new person gets to their first password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Invitation {
+    /// The issuer wrote to them.
+    Mailed,
+    /// To be handed over by whoever made the account; it must be changed at the first sign-in.
+    OneTimePassword(String),
+}
+
+impl Debug for Invitation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Mailed => "Mailed",
+            Self::OneTimePassword(_) => "OneTimePassword(…)",
+        })
+    }
+}
+
 /// The identity port.
 #[async_trait]
 pub trait Identity: Send + Sync + Debug {
@@ -86,11 +104,21 @@ pub trait Identity: Send + Sync + Debug {
     /// All people of the realm, ordered by user name.
     async fn profiles(&self, skip: usize, limit: usize) -> Result<Vec<(UserId, Profile)>, IdentityError>;
 
+    /// The person with exactly this e-mail address, in any case.
+    async fn by_email(&self, email: &str) -> Result<Option<UserId>, IdentityError>;
+
+    /// Lets a new person choose a password: by the issuer's own mail, else with a one-time password.
+    async fn invite(&self, user: &UserId) -> Result<Invitation, IdentityError>;
+
     async fn create(&self, account: NewAccount) -> Result<UserId, IdentityError>;
 
     async fn update(&self, user: &UserId, profile: &Profile) -> Result<(), IdentityError>;
 
     async fn delete(&self, user: &UserId) -> Result<bool, IdentityError>;
+
+    /// Ends every session of a person here and now. A realm that other installations share does nothing: their
+    /// sessions are not ours to end, and what a person may do here is looked up with every request.
+    async fn end_sessions(&self, user: &UserId) -> Result<(), IdentityError>;
 
     async fn ping(&self) -> Result<(), IdentityError>;
 

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::callers::Callers;
@@ -20,7 +20,7 @@ use crate::domain::queries::Granularity;
 use crate::domain::users::{Profile, Role, UserInfo};
 use crate::identity::{Claims, IssuerInfo, Tokens};
 use crate::ports::Ports;
-use crate::secrets::Purpose;
+use crate::secrets::{Purpose, SecretsError};
 
 /// Proof: a signed-in, active local user (transit key present).
 #[derive(Debug, Clone)]
@@ -164,6 +164,13 @@ impl Acting {
 #[derive(Debug, Clone)]
 pub struct Inside(());
 
+/// Proof: the fleet tool that shares a secret with this installation (specification §3.3).
+#[derive(Debug, Clone)]
+pub struct Assistant(());
+
+/// Where that secret is kept.
+const ASSISTANT_SECRET: &str = "assistant_secret";
+
 /// Proof: an upload token or a data administrator's own token.
 #[derive(Debug, Clone)]
 pub struct Uploader {
@@ -280,6 +287,27 @@ impl Auth {
         } else {
             Err(Failure::Forbidden("your role does not allow this".into()))
         }
+    }
+
+    /// The fleet tool, by the secret it shares with us; a user's own token is valid and not enough.
+    pub async fn assistant(&self, secret: &str) -> Result<Assistant, Failure> {
+        let held = self.ports.secrets.get(ASSISTANT_SECRET).await?;
+        // Digests have one length, so that nothing tells how long the secret is.
+        let same = |held: &[u8]| bool::from(Sha256::digest(held).ct_eq(&Sha256::digest(secret.as_bytes())));
+        if held.is_some_and(|held| !held.value.is_empty() && same(&held.value)) {
+            return Ok(Assistant(()));
+        }
+        match self.user(secret).await {
+            Ok(_) => Err(Failure::Forbidden("this needs the shared secret, not a user's token".into())),
+            Err(_) => Err(Failure::Unauthenticated("the shared secret is not valid".into())),
+        }
+    }
+
+    /// Replaces the secret shared with the fleet tool and answers the new one, which is shown this once.
+    pub async fn rotate_assistant_secret(&self, _: &As<SystemAdmin>) -> Result<String, Failure> {
+        let secret = fresh_secret(&self.ports);
+        self.ports.secrets.put(ASSISTANT_SECRET, secret.as_bytes(), None).await?;
+        Ok(secret)
     }
 
     /// A user, or anonymous where no token was sent and anonymous access is on; a bad token is never downgraded.
@@ -446,9 +474,26 @@ impl Auth {
     }
 }
 
+/// 256 random bits as text.
+fn fresh_secret(ports: &Ports) -> String {
+    let mut bytes = [0; 32];
+    ports.random.fill(&mut bytes);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Makes the secret shared with the fleet tool where there is none; part of the first start.
+pub(super) async fn seed_assistant_secret(ports: &Ports) -> Result<(), Failure> {
+    if ports.secrets.get(ASSISTANT_SECRET).await?.is_some() {
+        return Ok(());
+    }
+    match ports.secrets.put(ASSISTANT_SECRET, fresh_secret(ports).as_bytes(), Some(0)).await {
+        Ok(_) | Err(SecretsError::Conflict(_)) => Ok(()),
+        Err(other) => Err(other.into()),
+    }
+}
+
 /// The name of a user's transit key: the id itself if the engine takes it, else a digest (design: ids).
 pub fn user_key(user: &UserId) -> String {
-    use sha2::Digest as _;
     let id = user.as_str();
     if id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         return id.to_owned();

@@ -4,14 +4,19 @@
 //! Does not: HTTP, job loops, terminals (the edges), SQL (the adapters).
 //! To add a use case: a function in its term's file; a new term is a file here and a field of `Services`.
 
+pub mod access_requests;
 pub mod auth;
 mod callers;
 pub mod commit;
+pub mod dashboard;
 pub mod datafiles;
 pub mod error;
 pub mod groups;
 pub mod indices;
 pub mod ingest;
+mod limits;
+pub mod logs;
+mod mail;
 pub mod metasources;
 pub mod metrics;
 pub mod networks;
@@ -122,11 +127,14 @@ impl Live {
 /// Every use case of the installation; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Services {
+    pub access_requests: access_requests::AccessRequests,
     pub auth: auth::Auth,
+    pub dashboard: dashboard::Dashboard,
     pub datafiles: datafiles::DataFiles,
     pub groups: groups::Groups,
     pub indices: indices::Indices,
     pub ingest: ingest::Ingest,
+    pub logs: logs::Logs,
     pub metasources: metasources::MetaSources,
     pub metrics: metrics::Metrics,
     pub networks: networks::Networks,
@@ -149,20 +157,25 @@ impl Services {
         let settings = settings::Settings::new(ports.clone());
         let indices = indices::Indices::new(ports.clone(), options.clone(), views.clone());
         let commit = commit::Committer::new(ports.clone(), indices.clone());
+        let queries = queries::Queries::new(ports.clone(), options.clone(), views.clone());
+        let users = users::Users::new(ports.clone(), settings.clone(), queries.clone());
         Self {
+            access_requests: access_requests::AccessRequests::new(ports.clone(), users.clone()),
             auth: auth::Auth::new(ports.clone(), options.clone(), settings.clone()),
+            dashboard: dashboard::Dashboard::new(ports.clone()),
             datafiles: datafiles::DataFiles::new(ports.clone()),
             groups: groups::Groups::new(ports.clone(), indices.clone()),
             ingest: ingest::Ingest::new(ports.clone(), options.clone(), commit),
+            logs: logs::Logs::new(ports.clone()),
             metasources: metasources::MetaSources::new(ports.clone()),
-            metrics: metrics::Metrics::new(options.clone(), views.clone()),
+            metrics: metrics::Metrics::new(options.clone(), views),
             networks: networks::Networks::new(ports.clone()),
             pipelines: pipelines::Pipelines::new(ports.clone()),
-            queries: queries::Queries::new(ports.clone(), options.clone(), views),
+            queries,
             setup: setup::Setup::new(ports.clone(), options.clone()),
             sources: sources::Sources::new(ports.clone(), indices.clone()),
             uploads: uploads::Uploads::new(ports.clone(), options.clone()),
-            users: users::Users::new(ports.clone()),
+            users,
             settings,
             indices,
             ports,

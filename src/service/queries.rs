@@ -243,6 +243,24 @@ impl Queries {
         Ok(())
     }
 
+    /// Removes what a user asked, with the answers; that it was asked stays in the audit.
+    pub(super) async fn remove_of(&self, user: &UserId) -> Result<(), Failure> {
+        let own = Filter::equals("userId", user.as_str());
+        loop {
+            let some = self.queries().find(&own.clone().page(0, 200)).await?;
+            if some.is_empty() {
+                break;
+            }
+            for query in some {
+                let id = query.query_id.as_str();
+                self.responses().delete_where(&Filter::equals("queryId", id)).await?;
+                self.queries().delete(id).await?;
+            }
+        }
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, query| query.user_id != *user);
+        Ok(())
+    }
+
     /// Removes queries and answers that were kept long enough; answers how many queries.
     pub async fn expire(&self, _: &Inside) -> Result<u64, Failure> {
         let kept = TimeDelta::from_std(self.options.now().query_retention).unwrap_or(TimeDelta::days(30));

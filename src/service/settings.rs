@@ -1,5 +1,6 @@
 //! Runtime settings: one document per section, merged per field, announced to every service (specification §6.2).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,25 +8,42 @@ use arc_swap::ArcSwapOption;
 use serde_json::{Map, Value, json};
 
 use super::Failure;
-use super::auth::{AnyAdmin, As, Asker, Caller};
-use crate::broker::Notice;
+use super::auth::{AnyAdmin, As, Asker, Assistant, Caller, Inside, SystemAdmin};
+use super::mail::{Event, Recipient, notify};
+use crate::broker::{NewJob, Notice, Queue};
 use crate::domain::access::Duty;
-use crate::domain::settings::{SECTIONS, SystemConfig, merge};
+use crate::domain::filter::Filter;
+use crate::domain::groups::Group;
+use crate::domain::ids::{JobId, NodeId};
+use crate::domain::settings::{Maintenance, SECTIONS, SystemConfig, merge};
 use crate::ports::Ports;
 
 /// How long a copy is used before the store is asked again; notices end it earlier.
 const FRESH: Duration = Duration::from_secs(2);
+
+/// How far the assistant's clock may differ from ours, in seconds (specification §5.6).
+const CLOCKS: u64 = 300;
+
+/// Longer than it takes from a network's first node to the network itself.
+const FOUNDING: Duration = Duration::from_secs(5);
+
+/// The largest section of the settings, in bytes.
+const MOST_SECTION: usize = 64 << 10;
+
+/// The document that says whether the installation is in maintenance.
+const MAINTENANCE: &str = "Maintenance";
 
 /// Reads and changes runtime settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
     ports: Ports,
     held: Arc<ArcSwapOption<(Instant, SystemConfig)>>,
+    maintenance: Arc<ArcSwapOption<(Instant, Maintenance)>>,
 }
 
 impl Settings {
     pub(super) fn new(ports: Ports) -> Self {
-        Self { ports, held: Arc::new(ArcSwapOption::empty()) }
+        Self { ports, held: Arc::default(), maintenance: Arc::default() }
     }
 
     /// The settings in force; at most two seconds old.
@@ -111,6 +129,11 @@ impl Settings {
             return Err(Failure::Invalid("federationSettings.defaultTTL must be at least 1".into()));
         }
         let checked = serde_json::to_value(checked).map_err(Failure::internal)?;
+        for section in sections.keys() {
+            if checked.get(section).is_some_and(|section| section.to_string().len() > MOST_SECTION) {
+                return Err(Failure::Invalid(format!("{section} has at most {MOST_SECTION} bytes")));
+            }
+        }
         for (section, id) in SECTIONS {
             if !sections.contains_key(section) {
                 continue;
@@ -126,8 +149,137 @@ impl Settings {
         Ok(())
     }
 
+    /// Whether requests are refused just now, and what those who come are told; at most two seconds old.
+    pub async fn maintenance(&self) -> Result<Maintenance, Failure> {
+        if let Some(held) = self.maintenance.load_full().filter(|held| held.0.elapsed() < FRESH) {
+            return Ok(held.1.clone());
+        }
+        let stored = self.ports.store.config().get(MAINTENANCE).await?;
+        let maintenance: Maintenance = match stored {
+            Some(stored) => serde_json::from_value(stored).map_err(Failure::internal)?,
+            None => Maintenance::default(),
+        };
+        self.maintenance.store(Some(Arc::new((Instant::now(), maintenance.clone()))));
+        Ok(maintenance)
+    }
+
+    /// Puts the installation into maintenance or out of it, for the assistant, whose request is not to be repeated
+    /// by others later.
+    pub async fn maintain(
+        &self,
+        _: &Assistant,
+        sent_at: i64,
+        maintenance: Maintenance,
+    ) -> Result<(), Failure> {
+        if self.ports.clock.now().timestamp().abs_diff(sent_at) > CLOCKS {
+            return Err(Failure::Invalid(format!(
+                "X-Timestamp must be the time of the request in seconds since 1970; it differs from ours by more than {CLOCKS} s"
+            )));
+        }
+        self.put_maintenance(maintenance).await
+    }
+
+    /// The same for the operator's tool.
+    pub async fn maintain_by_hand(
+        &self,
+        _: &As<SystemAdmin>,
+        maintenance: Maintenance,
+    ) -> Result<(), Failure> {
+        self.put_maintenance(maintenance).await
+    }
+
+    async fn put_maintenance(&self, maintenance: Maintenance) -> Result<(), Failure> {
+        maintenance.check().map_err(|reason| Failure::Invalid(reason.into()))?;
+        let mut document = serde_json::to_value(&maintenance).map_err(Failure::internal)?;
+        if let Some(fields) = document.as_object_mut() {
+            fields.insert("id".into(), MAINTENANCE.into());
+        }
+        self.ports.store.config().put(MAINTENANCE, &document).await?;
+        tracing::warn!(on = maintenance.maintenance, "maintenance was switched");
+        self.forget();
+        self.ports.broker.publish(Notice { topic: "settings".into(), subject: String::new() }).await?;
+        Ok(())
+    }
+
+    /// Has the nightly clean-up done now; answers its job.
+    pub async fn clean_up(&self, admin: &As<SystemAdmin>) -> Result<JobId, Failure> {
+        let job = NewJob {
+            queue: Queue::DatabaseManager,
+            kind: "cleanup".into(),
+            key: Some("cleanup".into()),
+            payload: json!({"requestedBy": admin.caller().id()}),
+        };
+        Ok(self.ports.broker.enqueue(job).await?)
+    }
+
+    /// Removes references that lead nowhere, and mail that waited too long; administrators are told of the former.
+    pub async fn mend(&self, inside: &Inside) -> Result<(), Failure> {
+        super::mail::expire(&self.ports, inside).await?;
+        let members = self.drop_dangling_members().await?;
+        let nodes = self.drop_stray_nodes().await?;
+        if members + nodes > 0 {
+            tracing::warn!(members, nodes, "references to nothing were removed");
+            let facts = json!({"groupMembers": members, "nodes": nodes});
+            notify(&self.ports, Event::CleanupFoundInconsistencies, vec![Recipient::SystemAdmins], facts)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Users and sources in groups that are not there any more.
+    async fn drop_dangling_members(&self) -> Result<usize, Failure> {
+        let store = &self.ports.store;
+        let groups = store.groups().find(&Filter::all()).await?;
+        // Read after the groups: what a group names was there before it.
+        let users: BTreeSet<_> =
+            store.users().find(&Filter::all()).await?.into_iter().map(|user| user.user_id).collect();
+        let sources: BTreeSet<_> =
+            store.sources().find(&Filter::all()).await?.into_iter().map(|source| source.source_id).collect();
+        let mut dropped = 0;
+        for group in groups {
+            let gone_users: Vec<_> = group.assigned_users.iter().filter(|id| !users.contains(*id)).collect();
+            let gone_sources: Vec<_> =
+                group.assigned_sources.iter().filter(|id| !sources.contains(*id)).collect();
+            if gone_users.is_empty() && gone_sources.is_empty() {
+                continue;
+            }
+            dropped += gone_users.len() + gone_sources.len();
+            let without = |held: &mut Group| {
+                held.assigned_users.retain(|id| !gone_users.contains(&id));
+                held.assigned_sources.retain(|id| !gone_sources.contains(&id));
+                Ok::<(), Failure>(())
+            };
+            store.groups().update(group.group_id.as_str(), without).await?;
+        }
+        Ok(dropped)
+    }
+
+    /// Nodes of networks that are not there. A node is written before its network, so one that lacks it is looked at
+    /// again after a while.
+    async fn drop_stray_nodes(&self) -> Result<usize, Failure> {
+        let strays = self.stray_nodes().await?;
+        if strays.is_empty() {
+            return Ok(0);
+        }
+        tokio::time::sleep(FOUNDING).await;
+        let mut dropped = 0;
+        for node in self.stray_nodes().await?.intersection(&strays) {
+            dropped += usize::from(self.ports.store.nodes().delete(node.as_str()).await?);
+        }
+        Ok(dropped)
+    }
+
+    async fn stray_nodes(&self) -> Result<BTreeSet<NodeId>, Failure> {
+        let nodes = self.ports.store.nodes().find(&Filter::all()).await?;
+        let networks = self.ports.store.networks().find(&Filter::all()).await?;
+        let known: BTreeSet<_> = networks.into_iter().map(|network| network.network_id).collect();
+        let stray = nodes.into_iter().filter(|node| !known.contains(&node.network_id));
+        Ok(stray.map(|node| node.node_id).collect())
+    }
+
     /// Drops the copy in memory; called when a notice says that settings changed.
     pub fn forget(&self) {
         self.held.store(None);
+        self.maintenance.store(None);
     }
 }

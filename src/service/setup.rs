@@ -53,6 +53,7 @@ impl Setup {
         let store = &self.ports.store;
         // The installation's own secret is made on first use.
         self.ports.secrets.derived(Purpose::UploadToken).await?;
+        super::auth::seed_assistant_secret(&self.ports).await?;
         let mut defaults = SystemConfig::default();
         defaults.instance_settings.url.clone_from(&self.options.now().public_url);
         let defaults = serde_json::to_value(defaults).map_err(Failure::internal)?;

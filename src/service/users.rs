@@ -1,31 +1,92 @@
 //! Accounts of this installation, joined from the issuer and the local entries.
+//!
+//! Lives here: reading them, and the caller's own. `make` makes accounts, `manage` changes and removes them.
 
-use std::time::Duration;
+mod make;
+mod manage;
+
+use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
 use super::Failure;
 use super::auth::{As, Caller, SystemAdmin, user_key};
+use super::queries::Queries;
+use super::settings::Settings;
 use crate::broker::Notice;
 use crate::domain::access::Duty;
 use crate::domain::filter::Filter;
 use crate::domain::ids::UserId;
-use crate::domain::users::{Profile, Role, UserInfo};
-use crate::identity::{IdentityError, NewAccount};
+use crate::domain::users::{Profile, UserInfo};
 use crate::ports::Ports;
 
-/// Size of users' keys (specification §3.3).
-const USER_KEY_BITS: usize = 4096;
+pub use make::Made;
+pub(super) use make::create;
+
+/// People asked of the issuer at once.
+const PAGE: usize = 500;
 
 /// Reads and manages accounts.
 #[derive(Debug, Clone)]
 pub struct Users {
     ports: Ports,
+    settings: Settings,
+    queries: Queries,
 }
 
 impl Users {
-    pub(super) fn new(ports: Ports) -> Self {
-        Self { ports }
+    pub(super) fn new(ports: Ports, settings: Settings, queries: Queries) -> Self {
+        Self { ports, settings, queries }
+    }
+
+    /// Everyone the issuer knows, by user name, with what is stored of them here (specification §5.3).
+    pub async fn all(&self, _: &As<SystemAdmin>) -> Result<Vec<Value>, Failure> {
+        let entries = self.ports.store.users().find(&Filter::all()).await?;
+        let entries: HashMap<UserId, UserInfo> =
+            entries.into_iter().map(|entry| (entry.user_id.clone(), entry)).collect();
+        let mut shown = Vec::new();
+        loop {
+            let page = self.ports.identity.profiles(shown.len(), PAGE).await?;
+            if page.is_empty() {
+                return Ok(shown);
+            }
+            for (id, profile) in page {
+                shown.push(self.joined(&id, entries.get(&id), &profile).await?);
+            }
+        }
+    }
+
+    /// One user: one's own, or anyone for who manages users.
+    pub async fn one(&self, caller: &Caller, id: &UserId) -> Result<Value, Failure> {
+        if caller.id() == id {
+            return self.own(caller).await;
+        }
+        if !caller.may(Duty::System) {
+            return Err(Failure::Forbidden("your role does not allow this".into()));
+        }
+        let entry = self.ports.store.users().get(id.as_str()).await?;
+        let profile = self.ports.identity.profile(id).await?;
+        match (&entry, profile) {
+            (Some(entry), _) if entry.internal => Err(Failure::not_found("user", id.as_str())),
+            (None, None) => Err(Failure::not_found("user", id.as_str())),
+            (_, profile) => self.joined(id, entry.as_ref(), &profile.unwrap_or_default()).await,
+        }
+    }
+
+    /// As published; who has no entry here may do nothing.
+    async fn joined(
+        &self,
+        id: &UserId,
+        entry: Option<&UserInfo>,
+        profile: &Profile,
+    ) -> Result<Value, Failure> {
+        match entry {
+            Some(entry) => {
+                let key = self.ports.secrets.has_key(&user_key(id)).await?;
+                Ok(published(entry, profile, key))
+            }
+            None => Ok(published(&UserInfo::absent(id.clone()), profile, false)),
+        }
     }
 
     /// Removes codes, sessions and tokens that ended, where we issue them ourselves; answers how many.
@@ -78,20 +139,6 @@ impl Users {
         Ok(shown)
     }
 
-    /// Creates an account at the issuer, its local entry and its key; a failure later undoes what was done before.
-    pub async fn create(
-        &self,
-        admin: &As<SystemAdmin>,
-        profile: Profile,
-        role: Role,
-        password: Option<&str>,
-    ) -> Result<UserId, Failure> {
-        if !crate::domain::access::may_grant(admin.caller().user().role, role) {
-            return Err(Failure::Forbidden("you may give only roles you hold".into()));
-        }
-        create(&self.ports, profile, role, super::setup::DEFAULT_BUDGET, password).await
-    }
-
     /// Changes the caller's own display settings.
     pub async fn change_settings(&self, caller: &Caller, settings: &Value) -> Result<(), Failure> {
         if !settings.is_object() || settings.to_string().len() > 65_536 {
@@ -112,7 +159,7 @@ impl Users {
     pub async fn find(&self, _: &As<SystemAdmin>, name: &str) -> Result<UserId, Failure> {
         let mut skip = 0;
         loop {
-            let page = self.ports.identity.profiles(skip, 500).await?;
+            let page = self.ports.identity.profiles(skip, PAGE).await?;
             if page.is_empty() {
                 return Err(Failure::not_found("user", name));
             }
@@ -129,111 +176,10 @@ impl Users {
     }
 }
 
-/// Creates account, entry and key; used by user management and by the first set-up.
-///
-/// One at a time, so that an account without an entry is what a process that ended in between left of it: it stands in
-/// the way of nobody who makes an account of that name.
-pub(super) async fn create(
-    ports: &Ports,
-    profile: Profile,
-    role: Role,
-    budget: i64,
-    password: Option<&str>,
-) -> Result<UserId, Failure> {
-    let holder = ports.random.uuid().to_string();
-    let mut waits = 600;
-    while ports.broker.lock("accounts", &holder, CREATION).await?.is_none() {
-        if waits == 0 {
-            return Err(Failure::Timeout("waiting for another account to be made".into()));
-        }
-        waits -= 1;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let mut making = std::pin::pin!(create_alone(ports, profile, role, budget, password));
-    let mut renewal = tokio::time::interval(CREATION / 5);
-    let made = loop {
-        tokio::select! {
-            made = &mut making => break made,
-            _ = renewal.tick() => {
-                ports.broker.lock("accounts", &holder, CREATION).await?;
-            }
-        }
-    };
-    ports.broker.unlock("accounts", &holder).await?;
-    made
-}
-
-/// How long the lock of a process that ended is in the way of others; renewed while an account is made.
-const CREATION: Duration = Duration::from_secs(10);
-
-/// Removes an account of ours under one of these names that never got its entry.
-async fn remove_unfinished(ports: &Ports, profile: &Profile) -> Result<(), Failure> {
-    let Some(issuer) = ports.identity.issuer() else { return Ok(()) };
-    for name in [&profile.username, &profile.email] {
-        if let Some(id) = issuer.find(name).await?
-            && ports.store.users().get(id.as_str()).await?.is_none()
-        {
-            ports.secrets.delete_key(&user_key(&id)).await?;
-            ports.identity.delete(&id).await?;
-            tracing::warn!(user = %id, "an account that was never finished was removed");
-        }
-    }
-    Ok(())
-}
-
-async fn create_alone(
-    ports: &Ports,
-    profile: Profile,
-    role: Role,
-    budget: i64,
-    password: Option<&str>,
-) -> Result<UserId, Failure> {
-    remove_unfinished(ports, &profile).await?;
-    let account = NewAccount { profile };
-    let made = match ports.identity.issuer() {
-        Some(issuer) => issuer.create_account(account, password).await,
-        None => ports.identity.create(account).await,
-    };
-    let id = made.map_err(|error| match error {
-        // Here the issuer refuses a name or password that was typed, not a sign-in.
-        IdentityError::Rejected(reason) => Failure::Invalid(reason),
-        other => other.into(),
-    })?;
-    let entry = UserInfo {
-        user_id: id.clone(),
-        role,
-        active: true,
-        budget,
-        internal: false,
-        settings: None,
-        created_at: Some(ports.clock.now()),
-    };
-    abort_if_asked();
-    let made = async {
-        ports.secrets.create_key(&user_key(&id), USER_KEY_BITS).await?;
-        ports.store.users().insert(id.as_str(), &entry).await?;
-        Ok::<(), Failure>(())
-    };
-    if let Err(failure) = made.await {
-        ports.secrets.delete_key(&user_key(&id)).await?;
-        ports.identity.delete(&id).await?;
-        return Err(failure);
-    }
-    changed(ports, &id).await?;
-    Ok(id)
-}
-
 /// Tells every process that an account is not as it was.
 async fn changed(ports: &Ports, id: &UserId) -> Result<(), Failure> {
     ports.broker.publish(Notice { topic: "user".into(), subject: id.to_string() }).await?;
     Ok(())
-}
-
-/// Lets the tests kill the process between account and entry; never in a release build.
-fn abort_if_asked() {
-    if cfg!(debug_assertions) && std::env::var_os("CV3_FAULT_ABORT_ON_ACCOUNT").is_some() {
-        std::process::abort();
-    }
 }
 
 fn published(user: &UserInfo, profile: &Profile, allow_login: bool) -> Value {

@@ -60,6 +60,10 @@ rooms! {
     Networks = "network.networks", id "networkId", index [], unique [], durable true;
     Nodes = "network.nodes", id "nodeId", index ["networkId"], unique [], durable true;
     Users = "user.info", id "userId", index [], unique [], durable true;
+    /// Strangers who ask for an account.
+    AccessRequests = "user.requests", id "requestId", index ["email", "createdAt"], unique [], durable true;
+    /// Who decided what about whose account, when.
+    Decisions = "user.audit", id "id", index ["createdAt"], unique [], durable true;
     /// Issuer and subject to local user id, for issuers other than Keycloak.
     Identities = "user.identities", id "id", index ["userId"], unique [], durable true;
     Config = "instance.config", id "id", index [], unique [], durable true;
@@ -72,7 +76,9 @@ rooms! {
     /// Who asked what when, kept beyond the queries.
     Audit = "query.audit", id "id", index ["createdAt"], unique [], durable false;
     /// Errors and notes front ends report.
-    Log = "log.internal", id "id", index ["createdAt"], unique [], durable false;
+    Log = "log.internal", id "id", index ["createdAt", "level"], unique [], durable false;
+    /// Mail to be sent.
+    Outbox = "mail.outbox", id "id", index ["createdAt", "state"], unique [], durable true;
     /// Accounts of the built-in issuer.
     Accounts = "issuer.accounts", id "accountId", index [], unique ["username", "email"], durable true;
     /// Codes, refresh families and sessions of the built-in issuer.
@@ -217,10 +223,12 @@ accessors! {
     nodes: crate::domain::networks::Node = Nodes;
     /// Accounts' local part.
     users: crate::domain::users::UserInfo = Users;
+    /// Requests for accounts.
+    access_requests: crate::domain::access_requests::AccessRequest = AccessRequests;
     /// Runtime settings by section.
     config: Value = Config;
     /// Uploads under way.
     uploads: Value = Uploads;
     /// Front-end log.
-    log: Value = Log;
+    log: crate::domain::logs::Report = Log;
 }

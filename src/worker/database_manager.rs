@@ -63,6 +63,7 @@ async fn tidy(services: &Services) -> Result<(), Failure> {
     let queries = services.queries.expire(&inside).await?;
     let sign_ins = services.users.expire_sign_ins(&inside).await?;
     let blobs = services.datafiles.collect(&inside).await?;
-    tracing::info!(uploads, orphans, raw, queries, sign_ins, blobs, "expired data removed");
-    Ok(())
+    let reports = services.logs.expire(&inside).await?;
+    tracing::info!(uploads, orphans, raw, queries, sign_ins, blobs, reports, "expired data removed");
+    services.settings.mend(&inside).await
 }

@@ -32,6 +32,8 @@ async fn a_read_only_installation_answers_and_changes_nothing() {
         (Method::POST, "/pipelines/".to_owned()),
         (Method::POST, "/config/global".to_owned()),
         (Method::POST, "/meta/sources/upload".to_owned()),
+        (Method::POST, "/users/".to_owned()),
+        (Method::POST, "/access-requests/".to_owned()),
     ];
     for (method, path) in changes {
         let answer = ada.api(method.clone(), &path).await.json(&json!({})).send().await.unwrap();

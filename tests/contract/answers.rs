@@ -73,6 +73,7 @@ async fn real_answers_have_the_published_fields() {
 
     descriptions(&ada).await;
     let group = a_group(&ada, &judge.admin, &source).await;
+    people(&ada, &mut judge).await;
     resources(&ada, &mut judge, [&source, &pipeline, &group]).await;
     queries(&ada, &mut judge, &group).await;
 
@@ -99,6 +100,35 @@ async fn a_pipeline(ada: &Client, admin: &Published) -> String {
     body["groupColumns"] = "visit".into();
     steps::create(ada, "/pipelines/", &body).await;
     pipeline
+}
+
+/// Makes a user, asks for access and reports as published, and reads what comes of it.
+async fn people(ada: &Client, judge: &mut Judge) {
+    let least = |judge: &Judge, path: &str, over: Value| {
+        let mut body = judge.admin.least(judge.admin.request("post", path));
+        body.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
+        body
+    };
+    let user = least(judge, "/users/", json!({"email": "john@example.com", "role": "user"}));
+    let user = steps::create(ada, "/users/", &user).await;
+    let request = least(judge, "/access-requests/", json!({"email": "jane@example.com"}));
+    let request = steps::create(ada, "/access-requests/", &request).await;
+    for path in ["/log/error", "/log/info"] {
+        ada.post(path, &least(judge, path, json!({"timestamp": "2026-01-31T12:00:00Z"}))).await.ok();
+    }
+    for (published, name) in [
+        ("/users/", "user"),
+        ("/users/{user_id}", "user"),
+        ("/access-requests/", "access_request"),
+        ("/access-requests/{request_id}", "access_request"),
+        ("/dashboard/statistics", "statistics"),
+    ] {
+        let path = published.replace("{user_id}", &user).replace("{request_id}", &request);
+        judge.admin(published, &ada.get(&path).await.ok(), name);
+    }
+    // Published as one object, although there may be many (specification §6.7).
+    let networks = ada.get("/dashboard/statistics/network").await.ok();
+    judge.admin("/dashboard/statistics/network", &networks[0], "network_statistics");
 }
 
 async fn a_group(ada: &Client, admin: &Published, source: &str) -> String {

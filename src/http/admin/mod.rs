@@ -1,5 +1,7 @@
 //! The admin API (`contract/admin.json`).
 
+pub mod access_requests;
+pub mod dashboard;
 pub mod datafiles;
 pub mod groups;
 pub mod metasources;
@@ -15,12 +17,13 @@ use poem_openapi::OpenApiService;
 
 use super::shared::auth::AuthApi;
 use super::shared::config::{ChangeConfigApi, ConfigApi};
+use super::shared::logs::LogApi;
 use super::shared::networks::NetworksApi;
 use super::shared::root::RootApi;
 use crate::service::Services;
 
 type Apis = (
-    (RootApi, AuthApi, ConfigApi, ChangeConfigApi, NetworksApi),
+    (RootApi, AuthApi, ConfigApi, ChangeConfigApi, NetworksApi, LogApi),
     (
         sources::SourcesApi,
         uploads::UploadsApi,
@@ -29,18 +32,22 @@ type Apis = (
         groups::GroupsApi,
         metasources::MetaSourcesApi,
         users::UsersApi,
+        access_requests::AccessRequestsApi,
+        dashboard::DashboardApi,
     ),
 );
 
 /// The API with its document.
 pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
     let s = || services.clone();
+    let started = Instant::now();
     let shared = (
-        RootApi { services: s(), started: Instant::now() },
+        RootApi { services: s(), started },
         AuthApi(s()),
         ConfigApi(s()),
         ChangeConfigApi(s()),
         NetworksApi(s()),
+        LogApi(s()),
     );
     let own = (
         sources::SourcesApi(s()),
@@ -50,6 +57,8 @@ pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
         groups::GroupsApi(s()),
         metasources::MetaSourcesApi(s()),
         users::UsersApi(s()),
+        access_requests::AccessRequestsApi(s()),
+        dashboard::DashboardApi { services: s(), started },
     );
     OpenApiService::new((shared, own), "Cafe Variome V3 Admin API", env!("CARGO_PKG_VERSION"))
         .description("Manage what this installation holds and who may discover it.")

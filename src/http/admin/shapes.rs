@@ -51,6 +51,20 @@ shapes! {
     UploadAnswer = "upload_response", "The chunk is stored.", {
         "status": "The file chunk uploaded successfully", "dataFileId": "45c48cce-2e2d-4fbd-aa1a-fc51c7c6ad26"
     };
+    AccessRequestShape = "access_request", "A stranger who asks for an account. Id and time are the server's.", {
+        "firstName": "John", "lastName": "Doe", "email": "john@example.com", "affiliation": "Example Org",
+        "justification": "We look for patients like ours"
+    };
+    StatisticsShape = "dashboard_statistics", "What there is here, and how much of it.", {
+        "source_count": 1, "user_count": 3, "network_count": 1, "request_count": 0,
+        "sources": {"5065179a-d608-4aba-8728-2f131ec68127": {"display_name": "Rare diseases cohort", "record_count": 100}},
+        "space": {"used": 1.5, "available": 100.5},
+        "analytics": {"error_count": 2, "query_count": 40, "uptime": "15:30:02.46"}
+    };
+    NetworkStatistics = "network_statistics", "A network with the number of its nodes.", {
+        "networkID": "0c7c1b4e-6c3c-4b3e-8a51-0e5b6c1fdb6f", "networkName": "Local", "nodeCount": 1
+    };
+    QueryCounts = "query_counts", "Queries by day.", {"2026-01-30": 0, "2026-01-31": 7};
     RejectShape = "reject", "A row, or a value of it, that was left out.", {
         "file": "cohort.csv", "row": 7, "column": "phenotype", "reason": "not an HPO id", "value": "HP:12"
     };

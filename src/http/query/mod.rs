@@ -7,16 +7,20 @@ pub mod sources;
 
 use std::time::Instant;
 
+use poem::endpoint::make_sync;
+use poem::error::MethodNotAllowedError;
+use poem::{Endpoint, Route};
 use poem_openapi::OpenApiService;
 
 use super::shared::auth::AuthApi;
 use super::shared::config::{ConfigApi, GlobalConfigApi};
+use super::shared::logs::LogApi;
 use super::shared::networks::NetworksApi;
 use super::shared::root::RootApi;
 use crate::service::Services;
 
 type Apis = (
-    (RootApi, AuthApi, ConfigApi, GlobalConfigApi, NetworksApi),
+    (RootApi, AuthApi, ConfigApi, GlobalConfigApi, NetworksApi, LogApi),
     (record::RecordApi, events::EventsApi, sources::SourcesApi, metasources::MetaSourcesApi),
 );
 
@@ -29,6 +33,7 @@ pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
         ConfigApi(s()),
         GlobalConfigApi(s()),
         NetworksApi(s()),
+        LogApi(s()),
     );
     let own = (
         record::RecordApi(s()),
@@ -38,4 +43,13 @@ pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
     );
     OpenApiService::new((shared, own), "Cafe Variome V3 Query API", env!("CARGO_PKG_VERSION"))
         .description("Ask whether sources hold subjects like yours.")
+}
+
+/// Adds the addresses that the published document shares with the admin API and that are not served here
+/// (specification §5.6): 405, where the API itself knows no method of theirs and would answer 404.
+pub fn without_shared(routes: Route) -> Route {
+    fn refusal() -> impl Endpoint {
+        make_sync(|_| Err::<(), _>(poem::Error::from(MethodNotAllowedError)))
+    }
+    routes.at("/config/cleanup", refusal())
 }

@@ -1,19 +1,23 @@
 //! `/config/*`: where to sign in, runtime settings, the caller's own display settings.
 
 use poem_openapi::OpenApi;
+use poem_openapi::param::Header;
 use poem_openapi::payload::Json;
 use serde_json::json;
 
-use crate::domain::settings::SystemConfig;
+use crate::domain::settings::{Maintenance, SystemConfig};
 use crate::http::body::{Doc, Done, Shape};
-use crate::http::gate::{Anyone, User};
-use crate::service::Services;
+use crate::http::gate::{Anyone, SharedSecret, System, User};
 use crate::service::auth::Asker;
+use crate::service::{Failure, Services};
 use crate::shapes;
 
 shapes! {
     Issuer = "keycloak_config", "Where front ends send people to sign in.", {
         "url": "https://auth.example.org", "realm": "cafe_variome", "client_id": "cafevariome"
+    };
+    MaintenanceShape = "maintenance", "Whether requests are refused, and what those who come are told.", {
+        "maintenance": true, "message": "Scheduled downtime, service restoring in 22:00"
     };
     UserSetting = "user_setting", "What one user sees by default.", {
         "colorSetting": {"seedColor": "336699", "themeMode": 0}, "capability": {"hpo": true}
@@ -57,6 +61,28 @@ impl ConfigApi {
         self.0.users.change_settings(&user.0, &body.0.0).await?;
         Ok(Done::changed())
     }
+
+    /// Put the installation into maintenance, or out of it
+    ///
+    /// While it is in maintenance every service answers 503 with the message, but for `GET /`, this address and the
+    /// health addresses.
+    #[oai(path = "/config/maintenance", method = "post")]
+    async fn maintenance(
+        &self,
+        assistant: SharedSecret,
+        /// When the request was sent, in seconds since 1970; at most 300 s from our time
+        #[oai(name = "X-Timestamp")]
+        sent_at: Header<Option<i64>>,
+        body: Json<Doc<MaintenanceShape>>,
+    ) -> poem::Result<Done> {
+        let sent_at = sent_at.0.ok_or_else(|| {
+            Failure::Invalid("send the time of the request in X-Timestamp, in seconds since 1970".into())
+        })?;
+        let maintenance: Maintenance =
+            serde_json::from_value(body.0.0).map_err(|e| Failure::Invalid(format!("maintenance: {e}")))?;
+        self.0.settings.maintain(&assistant.0, sent_at, maintenance).await?;
+        Ok(Done::changed())
+    }
 }
 
 /// Runtime settings as the query API serves them: read only, for whoever may ask.
@@ -92,6 +118,12 @@ impl ChangeConfigApi {
     async fn change(&self, user: User, body: Json<Doc<SystemConfigShape>>) -> poem::Result<Done> {
         self.0.settings.change(&user.0, &body.0.0).await?;
         Ok(Done::changed())
+    }
+
+    /// Remove what is out of date or refers to nothing, now instead of tonight
+    #[oai(path = "/config/cleanup", method = "post")]
+    async fn clean_up(&self, admin: System) -> poem::Result<Done> {
+        Ok(Done::begun(self.0.settings.clean_up(&admin.0).await?))
     }
 }
 

@@ -3,5 +3,6 @@
 pub mod auth;
 pub mod config;
 pub mod issuer;
+pub mod logs;
 pub mod networks;
 pub mod root;

@@ -30,7 +30,11 @@ impl RootApi {
     #[oai(path = "/", method = "get")]
     async fn root(&self) -> poem::Result<Json<Doc<Introduction>>> {
         let settings = self.services.settings.identity().await?;
-        let status = if self.services.setup.complete().await? { "OK" } else { "setupRequired" };
+        let status = match self.services.setup.complete().await? {
+            false => "setupRequired",
+            true if self.services.settings.maintenance().await?.maintenance => "maintenance",
+            true => "OK",
+        };
         Ok(Json(Doc::of(json!({
             "name": settings.instance_settings.name, "owner": settings.ownership_settings.name,
             "ownerAddress": settings.ownership_settings.address, "ownerEmail": settings.ownership_settings.email,
@@ -40,7 +44,7 @@ impl RootApi {
 }
 
 /// `HH:MM:SS.cc`; hours may have more than two digits (specification §6.7).
-fn uptime(elapsed: std::time::Duration) -> String {
+pub(crate) fn uptime(elapsed: std::time::Duration) -> String {
     let seconds = elapsed.as_secs();
     let hundredths = elapsed.subsec_millis() / 10;
     format!("{:02}:{:02}:{:02}.{hundredths:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)

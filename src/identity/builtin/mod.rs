@@ -33,7 +33,7 @@ use self::clients::Clients;
 use self::password::Passwords;
 use self::throttle::Throttle;
 use self::tokens::{Expect, PublicKey};
-use super::{Claims, Identity, IdentityError, IssuerInfo, NewAccount, Tokens};
+use super::{Claims, Identity, IdentityError, Invitation, IssuerInfo, NewAccount, Tokens};
 use crate::domain::clock::{Clock, Random};
 use crate::domain::filter::Filter;
 use crate::domain::ids::UserId;
@@ -186,6 +186,17 @@ impl Identity for Issuer {
         Ok(found.into_iter().map(|account| (account.account_id, account.profile)).collect())
     }
 
+    async fn by_email(&self, email: &str) -> Result<Option<UserId>, IdentityError> {
+        let email = email.trim().to_lowercase();
+        let found = self.accounts().find(&Filter::equals("email", email).page(0, 1)).await?;
+        Ok(found.into_iter().next().map(|account| account.account_id))
+    }
+
+    /// There is no mail here: the password is handed over.
+    async fn invite(&self, user: &UserId) -> Result<Invitation, IdentityError> {
+        Ok(Invitation::OneTimePassword(self.set_one_time_password(user).await?))
+    }
+
     async fn create(&self, account: NewAccount) -> Result<UserId, IdentityError> {
         self.create_account(account, None).await
     }
@@ -196,6 +207,10 @@ impl Identity for Issuer {
 
     async fn delete(&self, user: &UserId) -> Result<bool, IdentityError> {
         self.delete_account(user).await
+    }
+
+    async fn end_sessions(&self, user: &UserId) -> Result<(), IdentityError> {
+        Issuer::end_sessions(self, user).await
     }
 
     async fn ping(&self) -> Result<(), IdentityError> {

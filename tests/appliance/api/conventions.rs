@@ -130,7 +130,9 @@ async fn spellings(caller: &Caller, token: &str, source: &str) {
         ["/api/groups", "/api/groups/"],
         ["/api/pipelines", "/api/pipelines/"],
         ["/api/networks", "/api/networks/"],
+        ["/api/users", "/api/users/"],
         ["/api/users/local", "/api/users/local/"],
+        ["/api/access-requests", "/api/access-requests/"],
         ["/api/config/global", "/api/config/global/"],
         ["/query/sources", "/query/sources/"],
         ["/query/networks", "/query/networks/"],
@@ -186,6 +188,7 @@ async fn refusals(caller: &Caller, token: &str) {
         ("PATCH", "/query/networks/x", 405),
         ("DELETE", "/query/networks/x", 405),
         ("POST", "/query/config/global", 405),
+        ("POST", "/query/config/cleanup", 405),
     ] {
         caller
             .with_body(method, path, Some(token), &json!({}))

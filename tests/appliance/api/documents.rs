@@ -23,7 +23,10 @@ impl Operation {
             None => "public",
             Some(ways) if ways.contains(&json!({})) => "optional",
             Some(ways) => {
-                assert!(ways.iter().any(|way| way.get("userAccessToken").is_some()), "{self:?}");
+                assert!(
+                    ways.iter().any(|way| way.get("userAccessToken").or(way.get("sharedSecret")).is_some()),
+                    "{self:?}"
+                );
                 "gated"
             }
         }
@@ -43,6 +46,12 @@ impl Operation {
         let wanted = wanted.filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
         let query: Vec<String> = wanted.map(|one| format!("{}=1", one["name"].as_str().unwrap())).collect();
         format!("{prefix}{path}?{}", query.join("&"))
+    }
+
+    /// Whether it asks for the secret shared with the fleet tool instead of a user's token.
+    fn wants_secret(&self) -> bool {
+        let ways = self.about["security"].as_array().into_iter().flatten();
+        ways.filter_map(Value::as_object).any(|way| way.contains_key("sharedSecret"))
     }
 
     fn takes_json(&self) -> bool {
@@ -117,7 +126,9 @@ fn references(value: &Value, found: &mut impl FnMut(&str)) {
 }
 
 /// Operations the documents must hold whatever else they lose.
-const KNOWN: [&str; 6] = [
+const KNOWN: [&str; 8] = [
+    "gated admin POST /users/",
+    "gated query POST /config/maintenance",
     "gated admin GET /config/global",
     "gated admin POST /config/global",
     "gated admin POST /sources/",
@@ -132,6 +143,7 @@ async fn each_operation_is_documented_and_has_a_gate_or_stands_in_the_list() {
     let node = installation.serve().start().await;
     let caller = Caller::of(&node);
     let developer = node.client("ada").await.token().await;
+    let secret = super::running::secret(&installation);
     let all = operations(&caller).await;
 
     let lines: BTreeSet<String> = all.iter().map(Operation::line).collect();
@@ -163,7 +175,8 @@ async fn each_operation_is_documented_and_has_a_gate_or_stands_in_the_list() {
         }
         if operation.takes_json() {
             for body in ["", "{", "{\"a\":1}}", "\u{feff}{}"] {
-                let request = caller.request(method, &address, Some(&developer));
+                let bearer = if operation.wants_secret() { &secret } else { &developer };
+                let request = caller.request(method, &address, Some(bearer));
                 let request = request.header("content-type", "application/json").body(body);
                 caller.send(request).await.refused(400, &format!("{what} with the body {body:?}"));
             }

@@ -2,11 +2,14 @@
 //!
 //! Lives here: who may call what (`roles`), what the documents promise of every operation (`documents`), headers and
 //! path spellings (`conventions`), resources from creation to removal (`resources`), uploads (`uploads`), descriptions
-//! of data (`metasources`), how much an answer says (`levels`), queries read again and followed (`history`), callers
-//! without a token (`anonymous`), figures for Prometheus (`metrics`).
+//! of data (`metasources`), how much an answer says (`levels`), accounts and how strangers get one (`accounts`,
+//! `access_requests`), maintenance, reports and numbers (`running`), queries read again and followed (`history`),
+//! callers without a token (`anonymous`), figures for Prometheus (`metrics`).
 //! Does not: whether the answers are right (`phenopackets` and its neighbours) or how signing in works (`signin`).
 //! To add an endpoint: its row in `roles`, and its line in `public_routes.txt` where it asks for no token.
 
+mod access_requests;
+mod accounts;
 mod anonymous;
 mod conventions;
 mod documents;
@@ -16,6 +19,7 @@ mod metasources;
 mod metrics;
 mod resources;
 mod roles;
+mod running;
 mod uploads;
 
 use reqwest::header::{AUTHORIZATION, HeaderMap};

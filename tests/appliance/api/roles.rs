@@ -27,6 +27,9 @@ const DATA: Who = Only(&["dataAdmin", "developer"]);
 const SYSTEM: Who = Only(&["serverAdmin", "developer"]);
 const ADMINS: Who = Only(&["dataAdmin", "serverAdmin", "developer"]);
 
+/// Whoever has the shared secret; no user's token is it.
+const SECRET: Who = Only(&[]);
+
 /// Method, path, who, and what those who may get. Ids in capitals stand for what the test made.
 type Row = (&'static str, &'static str, Who, u16);
 
@@ -82,7 +85,28 @@ const ROWS: &[Row] = &[
     ("GET", "/api/meta/sources/NOTHING", DATA, 404),
     ("PATCH", "/api/meta/sources/NOTHING", DATA, 404),
     ("DELETE", "/api/meta/sources/NOTHING", DATA, 404),
+    ("GET", "/api/users/", SYSTEM, 200),
+    ("POST", "/api/users/", SYSTEM, 400),
     ("GET", "/api/users/local", ADMINS, 200),
+    ("GET", "/api/users/NOTHING", SYSTEM, 404),
+    ("PATCH", "/api/users/NOTHING", SYSTEM, 404),
+    ("DELETE", "/api/users/NOTHING", SYSTEM, 404),
+    ("POST", "/api/users/NOTHING/activate", SYSTEM, 404),
+    ("POST", "/api/users/NOTHING/deactivate", SYSTEM, 404),
+    ("POST", "/api/users/NOTHING/permit-login", SYSTEM, 404),
+    ("POST", "/api/users/NOTHING/revoke-login", SYSTEM, 404),
+    ("POST", "/api/access-requests/", Public, 400),
+    ("GET", "/api/access-requests/", SYSTEM, 200),
+    ("GET", "/api/access-requests/NOTHING", SYSTEM, 404),
+    ("POST", "/api/access-requests/NOTHING/approve", SYSTEM, 404),
+    ("POST", "/api/access-requests/NOTHING/deny", SYSTEM, 404),
+    ("POST", "/api/config/cleanup", SYSTEM, 200),
+    ("POST", "/api/config/maintenance", SECRET, 400),
+    ("GET", "/api/dashboard/statistics", ADMINS, 200),
+    ("GET", "/api/dashboard/statistics/network", ADMINS, 200),
+    ("GET", "/api/dashboard/statistics/query-count", SECRET, 200),
+    ("POST", "/api/log/error", Public, 400),
+    ("POST", "/api/log/info", Public, 400),
     ("GET", "/query/", Public, 200),
     ("GET", "/query/config/keycloak", Public, 200),
     ("POST", "/query/auth/token", Public, 400),
@@ -90,6 +114,9 @@ const ROWS: &[Row] = &[
     ("GET", "/query/config/user", Users, 200),
     ("POST", "/query/config/user", Users, 200),
     ("GET", "/query/config/global", Users, 200),
+    ("POST", "/query/config/maintenance", SECRET, 400),
+    ("POST", "/query/log/error", Public, 400),
+    ("POST", "/query/log/info", Public, 400),
     ("GET", "/query/networks/", Users, 200),
     ("GET", "/query/networks/NETWORK", Users, 200),
     ("GET", "/query/networks/NETWORK/eav-index", Users, 200),
