@@ -168,6 +168,14 @@ impl Users {
 
     /// The user, if there is one whom the administrator may touch.
     async fn target(&self, admin: &As<SystemAdmin>, id: &UserId) -> Result<Target, Failure> {
+        // Who waited for another change may have been what it was about. The operator at the machine has no entry.
+        let own = admin.caller().user();
+        if !own.internal {
+            let now = self.ports.store.users().get(own.user_id.as_str()).await?;
+            if !now.is_some_and(|now| now.active && now.role == own.role) {
+                return Err(Failure::Forbidden("your account was changed meanwhile; sign in again".into()));
+            }
+        }
         let entry = self.ports.store.users().get(id.as_str()).await?.filter(|entry| !entry.internal);
         let profile = self.ports.identity.profile(id).await?;
         if entry.is_none() && profile.is_none() {

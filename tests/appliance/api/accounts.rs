@@ -193,3 +193,22 @@ async fn removed(caller: &Caller, ada: &Client, eve: &Client) {
     let again = steps::create(ada, "/users/", &again).await;
     assert_ne!(again, eve.user_id);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_developers_who_take_each_other_away_one_stays() {
+    let installation = Installation::new();
+    installation.add_user("developer", "dan");
+    let node = installation.serve().start().await;
+    let (ada, dan) = (node.client("ada").await, node.client("dan").await);
+    let path = |client: &Client| format!("/users/{}/deactivate", client.user_id);
+    let (of_dan, of_ada) = (path(&dan), path(&ada));
+    let nothing = json!({});
+    let (one, other) = tokio::join!(ada.post(&of_dan, &nothing), dan.post(&of_ada, &nothing));
+    let done = [&one, &other].iter().filter(|reply| reply.status == 200).count();
+    assert_eq!(done, 1, "{one:?} {other:?}");
+    let stays = if one.status == 200 { &ada } else { &dan };
+    let all = stays.get("/users/").await.ok();
+    let active = all.as_array().unwrap().iter().filter(|user| user["active"] == true).count();
+    assert_eq!(active, 1, "{all}");
+    node.stop().await;
+}
