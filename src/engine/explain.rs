@@ -23,7 +23,7 @@ impl Work {
 }
 
 impl Plan {
-    /// What [`super::execute`] reads at most: it stops earlier where a condition leaves nobody.
+    /// What [`super::execute()`] reads at most: it stops earlier where a condition leaves nobody.
     pub fn work(&self, view: &SourceView) -> Work {
         let mut work = Work::default();
         for visible in view.parts() {
