@@ -436,8 +436,10 @@ impl Auth {
             return Ok(Uploader { user: admin.caller().id().clone(), source: None });
         };
         let user = self.ports.store.users().get(claims.sub.as_str()).await?;
+        // Without a key the account may not sign in any more (§5.3).
+        let admitted = self.ports.secrets.has_key(&user_key(&claims.sub)).await?;
         match user {
-            Some(user) if user.active && may(user.role, Duty::Data) => {
+            Some(user) if admitted && user.active && may(user.role, Duty::Data) => {
                 Ok(Uploader { user: claims.sub, source: claims.source_id })
             }
             _ => Err(Failure::Forbidden("the account of this upload token may no longer upload".into())),
