@@ -187,7 +187,7 @@ impl Queries {
         if again && self.responses().get(&response_id).await?.is_some() {
             return Ok(());
         }
-        let sealer = Sealer::new(self, query.acting.original_id());
+        let sealer = Sealer::new(self, id, query.acting.original_id());
         let answers = self.answer(&query.builder, &query.acting, &sealer).await?;
         let audit = json!({
             "id": id, "createdAt": query.created_at, "userId": query.user_id, "actingId": query.acting.acting_id(),
@@ -253,7 +253,9 @@ impl Queries {
             }
             for query in some {
                 let id = query.query_id.as_str();
-                self.responses().delete_where(&Filter::equals("queryId", id)).await?;
+                let of_it = Filter::equals("queryId", id);
+                self.ports.store.documents().delete_where(Room::Details, &of_it).await?;
+                self.responses().delete_where(&of_it).await?;
                 self.queries().delete(id).await?;
             }
         }

@@ -70,7 +70,7 @@ rooms! {
     Queries = "query.queries", id "queryId", index ["userId", "createdAt"], unique [], durable false;
     Responses = "query.responses", id "responseId", index ["queryId", "createdAt"], unique [], durable false;
     /// Subjects behind answers, sealed for their reader, page by page.
-    Details = "query.details", id "pageId", index ["createdAt"], unique [], durable false;
+    Details = "query.details", id "pageId", index ["queryId", "createdAt"], unique [], durable false;
     /// Range answers paid for from a privacy budget.
     Charges = "query.charges", id "id", index ["createdAt"], unique [], durable true;
     /// Who asked what when, kept beyond the queries.

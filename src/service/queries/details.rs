@@ -50,6 +50,7 @@ struct Listed {
 #[serde(rename_all = "camelCase")]
 struct StoredPage {
     page_id: String,
+    query_id: QueryId,
     created_at: DateTime<Utc>,
     /// Base64, like the payload.
     iv: String,
@@ -64,6 +65,7 @@ fn page_id(details: &str, source: &SourceId, page: u64) -> String {
 #[derive(Debug)]
 pub(super) struct Sealer<'a> {
     queries: &'a Queries,
+    query: QueryId,
     reader: UserId,
     id: String,
     /// Made for the first page.
@@ -83,9 +85,16 @@ impl std::fmt::Debug for Key {
 }
 
 impl<'a> Sealer<'a> {
-    pub(super) fn new(queries: &'a Queries, reader: &UserId) -> Self {
+    pub(super) fn new(queries: &'a Queries, query: &QueryId, reader: &UserId) -> Self {
         let id = queries.ports.random.uuid().to_string();
-        Self { queries, reader: reader.clone(), id, key: OnceCell::new(), sources: Mutex::default() }
+        Self {
+            queries,
+            query: query.clone(),
+            reader: reader.clone(),
+            id,
+            key: OnceCell::new(),
+            sources: Mutex::default(),
+        }
     }
 
     /// Says that a source lists its subjects, though there may be none.
@@ -132,6 +141,7 @@ impl<'a> Sealer<'a> {
         });
         let page = StoredPage {
             page_id: page_id(&self.id, source, page),
+            query_id: self.query.clone(),
             created_at: self.queries.ports.clock.now(),
             iv: STANDARD.encode(iv),
             payload: STANDARD.encode(payload),

@@ -4,7 +4,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Caller, NOTHING, change_with, patch};
+use super::{Caller, NOTHING, change_with, filled, patch};
 use crate::support::client::Reply;
 use crate::support::{Client, Installation, steps};
 
@@ -66,7 +66,7 @@ async fn accounts_live_from_creation_to_removal() {
         eve = node.client("eve").await;
     }
     assert_eq!(ada.get(&path).await.ok()["role"], "dataAdmin");
-    removed(&caller, &ada, &eve).await;
+    removed(&installation, &caller, &ada, &eve).await;
     node.stop().await;
 }
 
@@ -179,13 +179,22 @@ async fn people_see_themselves(eve: &Client, other: &str) {
 }
 
 /// Whoever is removed leaves groups and history, and the address is free again.
-async fn removed(caller: &Caller, ada: &Client, eve: &Client) {
-    let source = steps::source(ada, "one").await;
-    let group = steps::grant(ada, "count", &[&ada.user_id, &eve.user_id], &[&source]).await;
+async fn removed(installation: &Installation, caller: &Caller, ada: &Client, eve: &Client) {
+    let source = filled(ada, "one", 2, 1).await;
+    let group = steps::grant(ada, "list", &[&ada.user_id, &eve.user_id], &[&source]).await;
     let asked = Reply::of(eve.query(Method::POST, "/record/").await.json(&json!({}))).await;
     assert_eq!(asked.status, StatusCode::ACCEPTED);
     let query = asked.json()["queryID"].as_str().unwrap().to_owned();
     steps::answers(eve, &query).await;
+    let kept = || {
+        let store = rusqlite::Connection::open(installation.data().join("store.db")).unwrap();
+        let of_query = format!("%{query}%");
+        ["query_details", "query_responses", "query_queries"].map(|room| {
+            let sql = format!("SELECT count(*) FROM doc_{room} WHERE body LIKE ?1");
+            store.query_row(&sql, [&of_query], |row| row.get::<_, i64>(0)).unwrap()
+        })
+    };
+    assert_eq!(kept(), [1, 1, 1], "a page of subjects, the answer, the query");
     let token = eve.token().await;
     let path = format!("/users/{}", eve.user_id);
     delete(ada, &path).await.ok();
@@ -193,6 +202,7 @@ async fn removed(caller: &Caller, ada: &Client, eve: &Client) {
     assert_eq!(ada.get(&path).await.status, 404);
     assert_eq!(delete(ada, &path).await.status, 404);
     assert_eq!(ada.get(&format!("/groups/{group}")).await.ok()["assignedUsers"], json!([ada.user_id]));
+    assert_eq!(kept(), [0, 0, 0]);
     let message = Reply::of(ada.query(Method::GET, &format!("/record/{query}")).await).await;
     assert_eq!(message.status, 404, "{}", message.body);
     let again =
