@@ -1,4 +1,9 @@
-//! Who may do what: roles by duty, as one table (specification §5.5, §5.6).
+//! Who may do what: roles by duty (specification §5.5), and operations by what they ask of a caller (§5.6,
+//! `operations.rs`).
+
+mod operations;
+
+pub use operations::{Api, OPERATIONS, Operation, Permission};
 
 use super::users::Role;
 

@@ -22,6 +22,16 @@ impl Role {
     /// All roles.
     pub const ALL: [Self; 4] = [Self::User, Self::DataAdmin, Self::ServerAdmin, Self::Developer];
 
+    /// As stored and as the API spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::DataAdmin => "dataAdmin",
+            Self::ServerAdmin => "serverAdmin",
+            Self::Developer => "developer",
+        }
+    }
+
     /// Whether a holder of this role also holds the other: developers hold all four, everyone holds `user`.
     pub fn holds(self, other: Self) -> bool {
         self == other || self == Self::Developer || other == Self::User

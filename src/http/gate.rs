@@ -1,4 +1,5 @@
-//! Gates obtain the proofs that use cases demand; a handler without one is public and stands in the list of public routes.
+//! Gates obtain the proofs that use cases demand; a handler without one is
+//! public, and stands so in the table of `domain/access`.
 
 use poem::http::header;
 use poem::{Request, RequestBody};

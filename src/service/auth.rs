@@ -298,7 +298,10 @@ impl Auth {
             return Ok(Assistant(()));
         }
         match self.user(secret).await {
-            Ok(_) => Err(Failure::Forbidden("this needs the shared secret, not a user's token".into())),
+            Ok(_) | Err(Failure::Forbidden(_)) => {
+                Err(Failure::Forbidden("this needs the shared secret, not a user's token".into()))
+            }
+            Err(down @ Failure::Unavailable(..)) => Err(down),
             Err(_) => Err(Failure::Unauthenticated("the shared secret is not valid".into())),
         }
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::domain::settings::{Maintenance, SystemConfig};
 use crate::http::body::{Doc, Done, Shape};
-use crate::http::gate::{Anyone, SharedSecret, System, User};
+use crate::http::gate::{Anyone, SharedSecret, Statistics, System, User};
 use crate::service::auth::Asker;
 use crate::service::{Failure, Services};
 use crate::shapes;
@@ -115,8 +115,8 @@ impl ChangeConfigApi {
 
     /// Change runtime settings; each section needs its own role
     #[oai(path = "/config/global", method = "post")]
-    async fn change(&self, user: User, body: Json<Doc<SystemConfigShape>>) -> poem::Result<Done> {
-        self.0.settings.change(&user.0, &body.0.0).await?;
+    async fn change(&self, admin: Statistics, body: Json<Doc<SystemConfigShape>>) -> poem::Result<Done> {
+        self.0.settings.change(admin.0.caller(), &body.0.0).await?;
         Ok(Done::changed())
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use cv3_backend::domain::access::{self, Api, Permission};
 use serde_json::{Value, json};
 
 use super::{Caller, NOTHING};
@@ -9,14 +10,20 @@ use crate::support::Installation;
 
 /// An operation of a document.
 #[derive(Debug)]
-struct Operation {
-    service: &'static str,
-    method: String,
-    path: String,
-    about: Value,
+pub(super) struct Operation {
+    pub api: Api,
+    pub method: String,
+    pub path: String,
+    pub about: Value,
 }
 
 impl Operation {
+    /// Whom the table of permissions says it admits.
+    pub fn permission(&self) -> Permission {
+        let row = access::Operation::find(self.api, &self.method, &self.path);
+        row.unwrap_or_else(|| panic!("{self:?} has no row in domain/access")).permission
+    }
+
     /// `public`, `optional` or `gated`, by what the document says about security.
     fn gate(&self) -> &'static str {
         match self.about["security"].as_array() {
@@ -32,15 +39,22 @@ impl Operation {
         }
     }
 
-    fn line(&self) -> String {
-        format!("{} {} {} {}", self.gate(), self.service, self.method, self.path)
+    pub fn line(&self) -> String {
+        format!("{} {} {} {}", self.gate(), self.api.name(), self.method, self.path)
     }
 
     /// Its address at the front door, with ids that nothing has.
     fn address(&self) -> String {
-        let prefix = if self.service == "admin" { "/api" } else { "/query" };
-        let segments =
-            self.path.split('/').map(|segment| if segment.starts_with('{') { NOTHING } else { segment });
+        self.address_with(&|_| NOTHING.to_owned())
+    }
+
+    /// Its address at the front door with these ids, each by the name of its parameter.
+    pub fn address_with(&self, id: &dyn Fn(&str) -> String) -> String {
+        let prefix = if self.api == Api::Admin { "/api" } else { "/query" };
+        let segments = self.path.split('/').map(|segment| {
+            let parameter = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            parameter.map_or_else(|| segment.to_owned(), id)
+        });
         let path = segments.collect::<Vec<_>>().join("/");
         let wanted = self.about["parameters"].as_array().into_iter().flatten();
         let wanted = wanted.filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
@@ -54,24 +68,24 @@ impl Operation {
         ways.filter_map(Value::as_object).any(|way| way.contains_key("sharedSecret"))
     }
 
-    fn takes_json(&self) -> bool {
+    pub fn takes_json(&self) -> bool {
         let kinds = self.about["requestBody"]["content"].as_object();
         kinds.is_some_and(|kinds| kinds.keys().any(|kind| kind.starts_with("application/json")))
     }
 }
 
 /// Every operation of both documents.
-async fn operations(caller: &Caller) -> Vec<Operation> {
+pub(super) async fn operations(caller: &Caller) -> Vec<Operation> {
     let mut all = Vec::new();
-    for service in ["admin", "query"] {
-        let answer = caller.get(&format!("/docs/{service}.json"), None).await;
+    for api in [Api::Admin, Api::Query] {
+        let answer = caller.get(&format!("/docs/{}.json", api.name()), None).await;
         assert_eq!(answer.status, 200);
         let document = answer.json();
         is_openapi(&document);
         for (path, methods) in document["paths"].as_object().unwrap() {
             for (method, about) in methods.as_object().unwrap() {
                 all.push(Operation {
-                    service,
+                    api,
                     method: method.to_uppercase(),
                     path: path.clone(),
                     about: about.clone(),
@@ -138,7 +152,7 @@ const KNOWN: [&str; 8] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_operation_is_documented_and_has_a_gate_or_stands_in_the_list() {
+async fn each_operation_is_documented_and_has_the_gate_of_its_permission() {
     let installation = Installation::new();
     let node = installation.serve().start().await;
     let caller = Caller::of(&node);
@@ -147,11 +161,15 @@ async fn each_operation_is_documented_and_has_a_gate_or_stands_in_the_list() {
     let all = operations(&caller).await;
 
     let lines: BTreeSet<String> = all.iter().map(Operation::line).collect();
-    let listed = include_str!("public_routes.txt").lines().filter(|line| !line.starts_with('#'));
-    let listed: BTreeSet<&str> = listed.collect();
-    let open: BTreeSet<&str> =
-        lines.iter().map(String::as_str).filter(|line| !line.starts_with("gated")).collect();
-    assert_eq!(open, listed, "operations without a gate against public_routes.txt");
+    for operation in &all {
+        let gate = match operation.permission() {
+            Permission::Public => "public",
+            Permission::Holder | Permission::Anonymous => "optional",
+            _ => "gated",
+        };
+        assert_eq!(operation.gate(), gate, "{} against domain/access", operation.line());
+    }
+    assert_eq!(all.len(), access::OPERATIONS.len(), "the table has operations that are not served");
     for known in KNOWN {
         assert!(lines.contains(known), "{known} is not documented: {lines:#?}");
     }

@@ -1,16 +1,17 @@
 //! The two APIs as their callers meet them.
 //!
-//! Lives here: who may call what (`roles`), what the documents promise of every operation (`documents`), headers and
+//! Lives here: who may call what (`callers`), what roles see (`roles`), what the documents promise of every operation (`documents`), headers and
 //! path spellings (`conventions`), resources from creation to removal (`resources`), uploads (`uploads`), descriptions
 //! of data (`metasources`), how much an answer says (`levels`), accounts and how strangers get one (`accounts`,
 //! `access_requests`), maintenance, reports and numbers (`running`), queries read again and followed (`history`),
 //! callers without a token (`anonymous`), figures for Prometheus (`metrics`).
 //! Does not: whether the answers are right (`phenopackets` and its neighbours) or how signing in works (`signin`).
-//! To add an endpoint: its row in `roles`, and its line in `public_routes.txt` where it asks for no token.
+//! To add an endpoint: its row in the table of `domain/access`; `callers` and `documents` find it by themselves.
 
 mod access_requests;
 mod accounts;
 mod anonymous;
+mod callers;
 mod conventions;
 mod documents;
 mod history;
