@@ -32,13 +32,19 @@ demo *flags:
 prove pairs="100000" seed="20260100":
     CV3_PAIRS={{ pairs }} CV3_SEED={{ seed }} cargo test --locked --profile test-fast --test engine engine_and_oracle -- --nocapture
 
+# Send what schemathesis makes of the documents, right and wrong, as every role
+fuzz-api examples="20":
+    cargo build --locked
+    tests/fuzz/schemathesis/run {{ examples }}
+
 # Measure; benches lie under tests/bench
 bench *words:
     cargo bench --locked {{ words }}
 
 # Rewrite the files that are made from the types
 generate:
-    CV3_REGENERATE=1 cargo test --locked config::
+    CV3_REGENERATE=1 cargo test --locked --lib config::
+    CV3_REGENERATE=1 cargo test --locked --test appliance written_documents
 
 # Everything that must hold before a change lands
 ci:

@@ -3,7 +3,7 @@
 
 mod operations;
 
-pub use operations::{Api, OPERATIONS, Operation, Permission};
+pub use operations::{Api, OPERATIONS, Operation, Permission, methods};
 
 use super::users::Role;
 

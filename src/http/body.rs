@@ -21,6 +21,33 @@ pub trait Shape: Send + Sync + 'static {
     const ABOUT: &'static str;
     /// A body that is accepted or answered as it stands; property names and types are taken from it.
     fn example() -> Value;
+    /// More properties, by example: those the server adds, and those that do not go together with the example's. Null
+    /// stands for a value of any type.
+    fn more() -> Value {
+        json!({})
+    }
+}
+
+/// All properties of both.
+fn merged(example: Value, more: &Value) -> Value {
+    match (example, more) {
+        (Value::Object(mut fields), Value::Object(more)) => {
+            for (name, more) in more {
+                let merged = match fields.remove(name) {
+                    Some(own) => merged(own, more),
+                    None => more.clone(),
+                };
+                fields.insert(name.clone(), merged);
+            }
+            Value::Object(fields)
+        }
+        (Value::Array(items), Value::Array(more)) => match (items.into_iter().next(), more.first()) {
+            (Some(item), Some(more)) => Value::Array(vec![merged(item, more)]),
+            (item, more) => item.or_else(|| more.cloned()).into_iter().collect(),
+        },
+        (_, Value::Null) => Value::Null,
+        (example, _) => example,
+    }
 }
 
 /// A body of shape `S`.
@@ -50,7 +77,8 @@ impl<S: Shape> Type for Doc<S> {
     fn register(registry: &mut Registry) {
         registry.create_schema::<Self, _>(S::NAME.into(), |_| {
             let example = S::example();
-            MetaSchema { description: Some(S::ABOUT), example: Some(example.clone()), ..infer(&example) }
+            let all = merged(example.clone(), &S::more());
+            MetaSchema { description: Some(S::ABOUT), example: Some(example), ..infer(&all) }
         });
     }
 
@@ -190,7 +218,7 @@ impl ApiResponse for Done {
 /// Declares shapes from their examples.
 #[macro_export]
 macro_rules! shapes {
-    ($($name:ident = $schema:literal, $about:literal, $example:tt;)*) => {$(
+    ($($name:ident = $schema:literal, $about:literal, $example:tt $(, more $more:tt)?;)*) => {$(
         #[doc = $about]
         #[derive(Debug)]
         pub struct $name;
@@ -200,6 +228,9 @@ macro_rules! shapes {
             fn example() -> serde_json::Value {
                 serde_json::json!($example)
             }
+            $(fn more() -> serde_json::Value {
+                serde_json::json!($more)
+            })?
         }
     )*};
 }

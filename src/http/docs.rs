@@ -2,6 +2,8 @@
 //!
 //! The UI's script and style come out of the page that poem-openapi embeds, so nothing is fetched from elsewhere.
 
+mod annotate;
+
 use std::sync::Arc;
 
 use poem::http::{HeaderValue, header};
@@ -11,7 +13,7 @@ use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::{Value, json};
 
 use super::{admin, query};
-use crate::domain::access::{Api, Operation};
+use crate::domain::access::Api;
 use crate::service::Services;
 
 /// Served by the documentation page only: scripts from here alone.
@@ -47,26 +49,10 @@ pub fn documents(services: &Services) -> [(&'static str, Value); 2] {
     let parse = |api: Api, spec: String| {
         let mut document = serde_json::from_str(&spec).unwrap_or_default();
         spell_as_published(&mut document);
-        say_who_may(api, &mut document);
+        annotate::annotate(api, &mut document);
         (api.name(), document)
     };
     [parse(Api::Admin, admin::api(services).spec()), parse(Api::Query, query::api(services).spec())]
-}
-
-/// Adds to each operation whom it admits (`domain/access`), as text and as `x-permission`.
-fn say_who_may(api: Api, document: &mut Value) {
-    let paths = document.get_mut("paths").and_then(Value::as_object_mut);
-    for (path, methods) in paths.into_iter().flatten() {
-        for (method, operation) in methods.as_object_mut().into_iter().flatten() {
-            let known = Operation::find(api, &method.to_uppercase(), path);
-            let (Some(known), Some(fields)) = (known, operation.as_object_mut()) else { continue };
-            let who = known.permission.describe();
-            let about = fields.get("description").and_then(Value::as_str).unwrap_or_default();
-            let about = format!("{about}\n\nWho may: {who}.").trim_start().to_owned();
-            fields.insert("description".into(), about.into());
-            fields.insert("x-permission".into(), who.into());
-        }
-    }
 }
 
 /// Adds to a document what depends on the installation: its address and where to sign in.

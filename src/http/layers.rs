@@ -13,6 +13,7 @@ use tracing::Instrument;
 use super::body::DoneMark;
 use super::error;
 use super::unread::Unread;
+use crate::domain::access::{Api, methods};
 use crate::service::{Failure, Services};
 
 /// The header that carries a request's id in both directions.
@@ -80,6 +81,9 @@ impl<E: Endpoint> Endpoint for Wrapped<E> {
         }
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(REQUEST_ID, value);
+        }
+        if method == Method::OPTIONS || response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            response.headers_mut().insert(header::ALLOW, allowed(self.edge.service, &path));
         }
         let headers = response.headers_mut();
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -186,6 +190,15 @@ impl<E: Endpoint> Wrapped<E> {
             HeaderValue::from_static("Location, X-Request-Id"),
         );
     }
+}
+
+/// The methods an address has (RFC 9110 §10.2.1), for those who tried another.
+fn allowed(service: &str, path: &str) -> HeaderValue {
+    let path = canonical(path).unwrap_or_else(|| path.to_owned());
+    let api = [Api::Admin, Api::Query].into_iter().find(|api| api.name() == service);
+    let methods = api.into_iter().flat_map(|api| methods(api, &path)).chain(["OPTIONS"]);
+    HeaderValue::from_str(&methods.collect::<Vec<_>>().join(", "))
+        .unwrap_or(HeaderValue::from_static("OPTIONS"))
 }
 
 /// A caller's own id if it is short and harmless, else a fresh one.

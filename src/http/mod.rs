@@ -14,6 +14,7 @@ pub mod front;
 pub mod gate;
 pub mod layers;
 pub mod pages;
+pub mod parts;
 pub mod query;
 pub mod setup;
 pub mod shared;

@@ -21,7 +21,7 @@ const ADDITIONS: [&str; 8] = [
 ];
 
 /// Published for the query API only because path files are shared; never served there (specification §5.6).
-const SHARED_FILES: [&str; 6] = [
+pub const SHARED_FILES: [&str; 6] = [
     "query post /config/global",
     "query post /config/cleanup",
     "query post /networks/",

@@ -93,6 +93,24 @@ impl Operation {
     }
 }
 
+/// The methods served at an address of an API, whatever its ids and however it ends.
+pub fn methods(api: Api, path: &str) -> impl Iterator<Item = &'static str> {
+    let asked = path.trim_end_matches('/');
+    let fits = |row: &&Operation| {
+        let known = row.path.trim_end_matches('/');
+        row.api == api
+            && asked.split('/').count() == known.split('/').count()
+            && asked
+                .split('/')
+                .zip(known.split('/'))
+                .all(|(asked, known)| known.starts_with('{') || asked == known)
+    };
+    // `/users/local` is no user's address.
+    let nearest = OPERATIONS.iter().filter(fits).min_by_key(|row| row.path.matches('{').count());
+    let path = nearest.map(|row| row.path);
+    OPERATIONS.iter().filter(move |row| row.api == api && Some(row.path) == path).map(|row| row.method)
+}
+
 const fn row(api: Api, method: &'static str, path: &'static str, permission: Permission) -> Operation {
     Operation { api, method, path, permission }
 }
@@ -204,3 +222,29 @@ pub const OPERATIONS: &[Operation] = &[
     row(Api::Query, "GET", "/record/{query_id}/events", Holder),
     row(Api::Query, "GET", "/sources/", Anonymous),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case(Api::Admin, "/sources/7", &["GET", "PATCH", "DELETE"])]
+    #[case(Api::Admin, "/sources", &["GET", "POST"])]
+    #[case(Api::Admin, "/", &["GET"])]
+    #[case(Api::Admin, "/users/local", &["GET"])]
+    #[case(Api::Query, "/sources/", &["GET"])]
+    #[case(Api::Query, "/config/cleanup", &[])]
+    fn the_methods_of_an_address(#[case] api: Api, #[case] path: &str, #[case] expected: &[&str]) {
+        assert_eq!(methods(api, path).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn no_operation_has_two_rows() {
+        for (place, row) in OPERATIONS.iter().enumerate() {
+            let first = OPERATIONS
+                .iter()
+                .position(|other| (other.api, other.method, other.path) == (row.api, row.method, row.path));
+            assert_eq!(first, Some(place), "{row:?}");
+        }
+    }
+}

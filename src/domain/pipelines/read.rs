@@ -136,6 +136,9 @@ fn missing_values(fields: &Fields<'_>, problems: &mut Problems) -> Option<Vec<St
 /// Canonical names decide; the published schemas write `attributeInFile` for three rules, told apart by their fields.
 fn subject_id(fields: &Fields<'_>, problems: &mut Problems) -> Option<SubjectIdRule> {
     let has = |name| fields.get(name).is_some();
+    if !has("subjectIdLocation") {
+        problems.add(fields.at("subjectIdLocation"), "is missing: say where subject ids come from");
+    }
     let rule = match (fields.text("subjectIdLocation", problems)?, has("attribute")) {
         ("attributeInName", _) => "attributeInName",
         ("assignPerBatch", _) => "assignPerBatch",

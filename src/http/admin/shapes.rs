@@ -1,5 +1,6 @@
 //! How the admin API's bodies look.
 
+use crate::http::parts::{dataset, record_index};
 use crate::shapes;
 
 shapes! {
@@ -7,12 +8,16 @@ shapes! {
         "sourceName": "rare-diseases", "displayName": "Rare diseases cohort",
         "sourceDescription": "Deep phenotypes of one clinic", "owner": "Example Hospital",
         "ownerEmail": "data@example.org", "online": true, "sourceType": "internal"
+    }, more {
+        "sourceId": "5065179a-d608-4aba-8728-2f131ec68127", "recordIndex": (record_index()),
+        "pipelineIndex": ["visits-to-hospital"], "sourceUrl": "https://beacon.example.org",
+        "indexUrl": "https://beacon.example.org/index", "beaconAuthMethod": null
     };
     GroupShape = "discovery_group", "A grant: these users see these sources at this level.", {
         "groupName": "Researchers", "groupDescription": "", "networkId": "0c7c1b4e-6c3c-4b3e-8a51-0e5b6c1fdb6f",
         "discoveryPolicy": "count", "assignedUsers": ["2c3821b8-1cdb-4b77-bcd8-a1da701e46aa"],
         "assignedSources": ["5065179a-d608-4aba-8728-2f131ec68127"], "minimumCount": 0, "listBelowMinimum": false
-    };
+    }, more {"groupId": "5d0f1f0c-59f3-4f44-8c2c-0e5b6c1fdb6f"};
     MetaSourceShape = "meta_source", "A description of a cohort, dataset or the like. Each type has its own fields.", {
         "sourceId": "8df136d8-7fb0-4bec-a72a-5deed972bbb6", "sourceName": "Gait in Parkinson's disease",
         "sourceType": "cohort",
@@ -25,12 +30,19 @@ shapes! {
         "cohortCollectedTypes": {"participants": {"diseases": ["pd"], "numberOfSubjects": 1000}, "bioSamples": ["csf"],
             "images": ["mri"], "cognitiveData": ["longitudinal"]},
         "datasetIds": ["adbec8c2-9460-4814-9574-06a0dfe2efb5"]
+    }, more {
+        "dataCollectionDetails": (dataset(false)[0]), "dataCollectionContent": (dataset(false)[1]),
+        "datasetVersions": [{"datasetDetails": (dataset(true)[0]), "datasetContent": (dataset(true)[1])}]
     };
     PipelineShape = "pipeline", "A file pipeline (raw file to rows) or a remap pipeline (rows to subjects).", {
         "pipelineName": "One row per subject", "pipelineType": "filePipeline", "grouping": "individual",
         "internalDelimiter": ";", "subjectIdLocation": "attributeInFile", "attribute": "subject_id",
         "directives": [{"directiveType": "termSet", "origin": "phenotype", "destination": "hpo",
             "patternSets": [{"patternSetType": "basic", "pattern": "^HP:(\\d{7})$", "replacement": "\\1"}]}]
+    }, more {
+        "pipelineId": "8f14e45f-ceea-467f-a0f4-02d0b2a3e0d1", "groupColumns": "visit", "prefix": "S-", "batchSize": 1,
+        "columns": ["sibling"], "expansionPolicy": "individual", "newAttribute": "relation",
+        "directives": [{"patternSets": [{"qualifierReplacement": "gender", "valueReplacement": "\\1"}]}]
     };
     IngestRequest = "ingest_request", "Files of the source and the pipeline that reads them.", {
         "pipelineID": "8f14e45f-ceea-467f-a0f4-02d0b2a3e0d1", "dataFileIDs": ["45c48cce-2e2d-4fbd-aa1a-fc51c7c6ad26"],
@@ -54,7 +66,7 @@ shapes! {
     AccessRequestShape = "access_request", "A stranger who asks for an account. Id and time are the server's.", {
         "firstName": "John", "lastName": "Doe", "email": "john@example.com", "affiliation": "Example Org",
         "justification": "We look for patients like ours"
-    };
+    }, more {"requestId": "7f2a0c0e-0d4b-4a86-9a3c-0e5b6c1fdb6f"};
     StatisticsShape = "dashboard_statistics", "What there is here, and how much of it.", {
         "source_count": 1, "user_count": 3, "network_count": 1, "request_count": 0,
         "sources": {"5065179a-d608-4aba-8728-2f131ec68127": {"display_name": "Rare diseases cohort", "record_count": 100}},

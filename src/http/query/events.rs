@@ -51,7 +51,7 @@ impl ApiResponse for Events {
                 status_range: None,
                 content: vec![MetaMediaType {
                     content_type: "text/event-stream",
-                    schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
+                    schema: MetaSchemaRef::Inline(Box::new(event_shape())),
                 }],
                 headers: vec![],
             }],
@@ -59,6 +59,15 @@ impl ApiResponse for Events {
     }
 
     fn register(_: &mut Registry) {}
+}
+
+/// One event by its fields; `data` is JSON as text.
+fn event_shape() -> MetaSchema {
+    let text = || MetaSchemaRef::Inline(Box::new(MetaSchema::new("string")));
+    MetaSchema {
+        properties: ["event", "id", "data"].map(|name| (name, text())).to_vec(),
+        ..MetaSchema::new("object")
+    }
 }
 
 /// A place among the streams one caller may hold; given back on drop.

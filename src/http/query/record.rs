@@ -5,41 +5,50 @@ use poem::Body;
 use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::{Binary, Json};
 use poem_openapi::{ApiResponse, OpenApi};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::domain::ids::{NetworkId, QueryId, SourceId};
 use crate::http::body::Doc;
 use crate::http::gate::{Anyone, Maybe, User};
+use crate::http::parts::{attributes, builder};
 use crate::http::shared::networks::id;
 use crate::service::Services;
 use crate::shapes;
 
 shapes! {
     Builder = "query_builder", "Filters, ANDed; what is absent is not asked.", {
-        "subject": {"gender": "any", "age": {"min": 0, "max": 100}, "ageFirstDiagnosis": {"min": 0, "max": 100},
-            "ageFirstSymptoms": {"min": 0, "max": 100}, "affectedOnly": false,
-            "familyType": {"singletons": false, "trios": false, "family": false}},
         "hpo": [{"terms": ["HP:0001250", "HP:0001263"], "similarity": 0.5, "minimumMatch": 1, "useOrphaNet": false,
             "includeDescendants": false}],
-        "ordo": [], "genes": [], "snomed": [], "variant": [], "eav": [],
-        "sources": {"sources": []},
-        "advanced": {"granularity": "count", "requiredFilters": {"hpo": false}}
-    };
+        "advanced": {"granularity": "count"}
+    }, more (asked());
     Asked = "query_accepted", "The query is stored and being run.", {"queryID": "3f0d6f5e-6a39-4a6e-9a8d-93a5e2a1c7b0"};
     Message = "record_data_query", "A stored query.", {
-        "messageType": "dataMessage",
-        "messageAttributes": {"messageId": "3f0d6f5e-6a39-4a6e-9a8d-93a5e2a1c7b0", "networkId": "…", "nodeId": "…",
-            "dataType": "recordQuery", "shouldRelay": false, "userId": "…"},
+        "messageType": "dataMessage", "messageAttributes": (attributes("recordQuery")),
         "messageData": {"hpo": [{"terms": ["HP:0001250"]}]}, "timestamp": 1767225600
-    };
+    }, more {"messageData": (asked())};
     Entry = "record_history_entry", "A query, the answers of its nodes, and how far it is.", {
-        "query": {"messageType": "dataMessage", "messageAttributes": {}, "messageData": {}, "timestamp": 1767225600},
-        "responses": [{"messageType": "dataMessage", "messageAttributes": {}, "messageData": [{
-            "sourceId": "5065179a-d608-4aba-8728-2f131ec68127", "sourceName": "Rare diseases cohort",
-            "sourceOwner": "Example Hospital", "ownerEmail": "data@example.org", "sourceUrl": "",
-            "exist": true, "recordCount": 12, "state": "ok"}], "timestamp": 1767225600}],
+        "query": {"messageType": "dataMessage", "messageAttributes": (attributes("recordQuery")),
+            "messageData": {"hpo": [{"terms": ["HP:0001250"]}]}, "timestamp": 1767225600},
+        "responses": [{"messageType": "dataMessage", "messageAttributes": (attributes("recordResponse")),
+            "messageData": [{
+                "sourceId": "5065179a-d608-4aba-8728-2f131ec68127", "sourceName": "Rare diseases cohort",
+                "sourceOwner": "Example Hospital", "ownerEmail": "data@example.org", "sourceUrl": "",
+                "exist": true, "recordCount": 12, "state": "ok"}], "timestamp": 1767225600}],
         "status": {"state": "complete", "expected": 1, "received": 1, "failures": []}
+    }, more {
+        "query": {"messageData": (asked())},
+        "responses": [{"messageData": [{"recordRange": {"min": 10, "max": 20},
+            "resultDetails": {"subjects": [{"subjectId": "K7"}]}}]}]
     };
+}
+
+/// Every filter, in the asker's own words: a value has the type of the attribute.
+fn asked() -> Value {
+    let mut builder = builder();
+    if let Some(value) = builder.pointer_mut("/eav/0/value") {
+        *value = Value::Null;
+    }
+    builder
 }
 
 /// The query is accepted.

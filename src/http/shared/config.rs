@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::domain::settings::{Maintenance, SystemConfig};
 use crate::http::body::{Doc, Done, Shape};
 use crate::http::gate::{Anyone, SharedSecret, Statistics, System, User};
+use crate::http::parts::capability;
 use crate::service::auth::Asker;
 use crate::service::{Failure, Services};
 use crate::shapes;
@@ -21,7 +22,7 @@ shapes! {
     };
     UserSetting = "user_setting", "What one user sees by default.", {
         "colorSetting": {"seedColor": "336699", "themeMode": 0}, "capability": {"hpo": true}
-    };
+    }, more {"capability": (capability())};
 }
 
 /// Runtime settings by section.

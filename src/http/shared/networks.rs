@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::domain::ids::NetworkId;
 use crate::http::body::Doc;
 use crate::http::gate::Anyone;
+use crate::http::parts::{meta_index, record_index};
 use crate::service::{Failure, Services};
 use crate::shapes;
 
@@ -16,27 +17,19 @@ shapes! {
         "networkId": "0c7c1b4e-6c3c-4b3e-8a51-0e5b6c1fdb6f", "networkName": "Local",
         "description": "This installation alone", "nodeIds": ["1a1f0d3c-2b7f-4a52-9d43-0f6a58a0a2a1"],
         "visible": false, "instanceId": "1a1f0d3c-2b7f-4a52-9d43-0f6a58a0a2a1"
-    };
+    }, more {"recordIndex": (record_index()), "metaIndex": (meta_index())};
     NodeShape = "node", "A member of a network.", {
         "nodeId": "1a1f0d3c-2b7f-4a52-9d43-0f6a58a0a2a1", "nodeName": "This installation",
         "nodeUrl": "http://127.0.0.1:5080", "nodeDescription": "", "clientId": "cafevariome"
+    }, more {
+        "publicKey": "-----BEGIN PUBLIC KEY-----…", "authenticationEnabled": false, "userMapping": {},
+        "recordIndex": (record_index()), "metaIndex": (meta_index())
     };
     EavIndexShape = "eav_index", "Names and values of free attributes.", {
         "attributes": {"visits-to-hospital": "Visits To Hospital"}, "values": {"ward-b": "Ward B"},
         "mappings": {"site": ["ward-b"]}
     };
-    MetaIndexShape = "meta_index", "Values that meta sources have and can be asked for.", {
-        "availableTypes": ["cohort", "dataset"], "publisherTypes": ["organization"],
-        "cohort": {"availableTypes": ["multiSite"], "availableCountries": ["GB"], "diseases": ["pd"],
-            "bioSamples": ["csf"], "images": ["mri"], "cognitiveData": ["longitudinal"]},
-        "dataset": {"availableTypes": ["clinical"], "keywords": ["gait"], "availableCountries": ["GB"],
-            "diseases": ["pd"], "sex": ["female"], "clinical": ["familyHistory"], "markers": ["tau"],
-            "images": ["mri"], "electrophysiology": ["eeg"]},
-        "dataCollection": {"availableTypes": ["clinical"], "keywords": ["gait"], "availableCountries": ["GB"],
-            "diseases": ["pd"], "sex": ["female"], "clinical": ["familyHistory"], "markers": ["tau"],
-            "images": ["mri"], "electrophysiology": ["eeg"]},
-        "customFields": {"Consortium": ["Example"]}
-    };
+    MetaIndexShape = "meta_index", "Values that meta sources have and can be asked for.", (meta_index());
 }
 
 /// Networks and their members.

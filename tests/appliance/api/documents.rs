@@ -191,6 +191,11 @@ async fn each_operation_is_documented_and_has_the_gate_of_its_permission() {
         if operation.gate() != "public" {
             empty(Some("eyJhbGciOiJub25lIn0.e30.")).await.refused(401, &what);
         }
+        // RFC 9110 §15.5.6: who tries another method is told which there are.
+        let other = caller.send(caller.request("TRACE", &address, None)).await;
+        other.refused(405, &what);
+        let allowed = other.header("allow").unwrap_or_default();
+        assert!(allowed.split(", ").any(|one| one == method), "{what}: {allowed}");
         if operation.takes_json() {
             for body in ["", "{", "{\"a\":1}}", "\u{feff}{}"] {
                 let bearer = if operation.wants_secret() { &secret } else { &developer };
@@ -203,6 +208,61 @@ async fn each_operation_is_documented_and_has_the_gate_of_its_permission() {
         }
     }
     pages(&caller).await;
+    node.stop().await;
+}
+
+/// Every field that the documents require is missed where it is absent, and the example they give has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn required_fields_are_required() {
+    let installation = Installation::new();
+    let node = installation.serve().start().await;
+    let caller = Caller::of(&node);
+    let developer = node.client("ada").await.token().await;
+    let secret = super::running::secret(&installation);
+    let mut tried = 0;
+    for api in ["admin", "query"] {
+        let document = caller.get(&format!("/docs/{api}.json"), None).await.json();
+        for operation in operations(&caller).await.iter().filter(|one| one.api.name() == api) {
+            let content = operation.about["requestBody"]["content"].as_object().into_iter().flatten();
+            let schemas = content.filter(|(kind, _)| kind.starts_with("application/json"));
+            let Some(parts) = schemas.filter_map(|(_, body)| body["schema"]["allOf"].as_array()).next()
+            else {
+                continue;
+            };
+            let shape = parts[0]["$ref"].as_str().unwrap().trim_start_matches('#');
+            let example = document.pointer(shape).unwrap()["example"].as_object().unwrap().clone();
+            let address = operation.address();
+            let bearer = if operation.wants_secret() { &secret } else { &developer };
+            for name in parts[1]["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()) {
+                let mut body = example.clone();
+                assert!(body.remove(name).is_some(), "the example of {} has no {name}", operation.line());
+                let answer = caller.with_body(&operation.method, &address, Some(bearer), &body.into()).await;
+                answer.refused(400, &format!("{} without {name}", operation.line()));
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 20, "{tried}");
+    node.stop().await;
+}
+
+/// The documents as they are checked in (`docs/openapi`), with the default address. `CV3_REGENERATE=1` writes them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn written_documents_are_those_that_are_served() {
+    let installation = Installation::new();
+    let node = installation.serve().start().await;
+    let caller = Caller::of(&node);
+    for api in ["admin", "query"] {
+        let served = caller.get(&format!("/docs/{api}.json"), None).await.json();
+        let text = serde_json::to_string_pretty(&served).unwrap();
+        let text = text.replace(&installation.base(), "http://127.0.0.1:5080") + "\n";
+        let path = format!("{}/docs/openapi/{api}.json", env!("CARGO_MANIFEST_DIR"));
+        if std::env::var_os("CV3_REGENERATE").is_some() {
+            std::fs::write(&path, &text).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(written == text, "{path} is out of date: `just generate` writes it anew");
+    }
     node.stop().await;
 }
 

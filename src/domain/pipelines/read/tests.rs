@@ -38,6 +38,8 @@ fn the_doubled_constant_is_told_apart_by_its_fields(#[case] fields: Value, #[cas
 #[case(json!({"subjectIdLocation": "assignPerBatch", "prefix": "b", "batchSize": 0}), "$.batchSize must be")]
 #[case(json!({"subjectIdLocation": "assignByExpansion", "columns": [], "newAttribute": "n"}), "$.expansionPolicy is missing")]
 #[case(json!({"subjectIdLocation": "assignByExpansion", "columns": ["a", "a"], "expansionPolicy": "individual", "newAttribute": "n"}), "different columns")]
+#[case(json!({}), "$.subjectIdLocation is missing")]
+#[case(json!({"subjectIdLocation": 7}), "$.subjectIdLocation must be")]
 #[case(json!({"subjectIdLocation": "elsewhere"}), "$.subjectIdLocation must be")]
 #[case(json!({"subjectIdLocation": "attributeInName", "grouping": "customized"}), "$.groupColumns is needed")]
 #[case(json!({"subjectIdLocation": "attributeInName", "grouping": "both"}), "$.grouping must be individual or customized")]
