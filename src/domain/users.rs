@@ -1,5 +1,9 @@
 //! Accounts as this installation stores them; names and e-mail belong to the issuer (specification §5.3, §5.5).
 
+mod settings;
+
+pub use settings::read_settings;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -17,7 +17,7 @@ use crate::broker::Notice;
 use crate::domain::access::Duty;
 use crate::domain::filter::Filter;
 use crate::domain::ids::UserId;
-use crate::domain::users::{Profile, UserInfo};
+use crate::domain::users::{Profile, UserInfo, read_settings};
 use crate::ports::Ports;
 
 pub use make::Made;
@@ -141,9 +141,7 @@ impl Users {
 
     /// Changes the caller's own display settings.
     pub async fn change_settings(&self, caller: &Caller, settings: &Value) -> Result<(), Failure> {
-        if !settings.is_object() || settings.to_string().len() > 65_536 {
-            return Err(Failure::Invalid("user settings must be a JSON object of at most 64 KiB".into()));
-        }
+        let settings = read_settings(settings).map_err(|error| Failure::Invalid(error.to_string()))?;
         self.ports
             .store
             .users()

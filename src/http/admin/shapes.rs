@@ -10,7 +10,7 @@ shapes! {
         "ownerEmail": "data@example.org", "online": true, "sourceType": "internal"
     }, more {
         "sourceId": "5065179a-d608-4aba-8728-2f131ec68127", "recordIndex": (record_index()),
-        "pipelineIndex": ["visits-to-hospital"], "sourceUrl": "https://beacon.example.org",
+        "pipelineIndex": [0], "sourceUrl": "https://beacon.example.org",
         "indexUrl": "https://beacon.example.org/index", "beaconAuthMethod": null
     };
     GroupShape = "discovery_group", "A grant: these users see these sources at this level.", {
