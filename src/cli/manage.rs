@@ -93,6 +93,38 @@ pub async fn source_named(wired: &Wired, name: &str) -> anyhow::Result<Source> {
     })
 }
 
+/// Indices to be made anew.
+#[derive(Debug, Args)]
+pub struct Index {
+    /// `all`, or sources by name
+    #[arg(required = true)]
+    sources: Vec<String>,
+}
+
+impl Index {
+    /// Asks for the indices; a running installation makes them.
+    pub async fn run(self, common: &Common, output: &Output) -> anyhow::Result<()> {
+        let (_, wired) = common.open().await?;
+        let admin = wired.services.auth.operator::<DataAdmin>();
+        let sources = if self.sources.iter().any(|name| name == "all") {
+            wired.services.sources.list(&admin).await?
+        } else {
+            let mut named = Vec::new();
+            for name in &self.sources {
+                named.push(source_named(&wired, name).await?);
+            }
+            named
+        };
+        for source in &sources {
+            wired.services.sources.request_index(&admin, &source.source_id).await?;
+        }
+        let ids: Vec<_> = sources.iter().map(|source| &source.source_id).collect();
+        output.result(&json!({"requested": ids}), || {
+            format!("{} indices are made anew, at once where services run, else at the next start", ids.len())
+        })
+    }
+}
+
 impl SourceVerb {
     /// Runs the command.
     pub async fn run(self, common: &Common, output: &Output) -> anyhow::Result<()> {

@@ -4,10 +4,12 @@
 //! Does not: what commands do to the data (`service`).
 //! To add a command: a variant here and a file of its name. Exit codes: 0 done, 1 failed, 2 wrong use.
 
+pub mod accounts;
 pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod ingest;
+pub mod integrity;
 pub mod maintenance;
 pub mod manage;
 pub mod output;
@@ -71,6 +73,12 @@ enum Verb {
     Config(config::Config),
     /// Reach everything this installation depends on and say what fails
     Doctor,
+    /// Look whether what is kept in different places fits together
+    Check,
+    /// Mend what `check` finds
+    Repair,
+    /// Make the index of all sources anew, or of those named
+    Index(manage::Index),
     /// Manage data sources
     #[command(subcommand)]
     Source(manage::SourceVerb),
@@ -196,6 +204,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Verb::Demo(demo) => demo.run(&common, &output).await,
         Verb::Config(verb) => verb.run(&common, &output),
         Verb::Doctor => doctor::run(&common, &output).await,
+        Verb::Check => integrity::run(&common, &output, false).await,
+        Verb::Repair => integrity::run(&common, &output, true).await,
+        Verb::Index(index) => index.run(&common, &output).await,
         Verb::Source(verb) => verb.run(&common, &output).await,
         Verb::Pipeline(verb) => verb.run(&common, &output).await,
         Verb::Group(verb) => verb.run(&common, &output).await,

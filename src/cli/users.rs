@@ -1,4 +1,4 @@
-//! `user add|reset-password` and `token`.
+//! `user add|reset-password` and `token`; the rest of `user` is in `accounts`.
 
 use std::io::{BufRead, IsTerminal};
 
@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::Common;
+use super::accounts::Manage;
 use super::output::Output;
 use crate::domain::users::{Profile, Role};
 use crate::service::auth::SystemAdmin;
@@ -16,6 +17,8 @@ use crate::service::auth::SystemAdmin;
 pub enum UserVerb {
     /// Create an account
     Add(Add),
+    #[command(flatten)]
+    Manage(Manage),
     /// Print a one-time password for an account
     ResetPassword {
         /// User name or e-mail
@@ -47,7 +50,7 @@ pub struct Add {
 
 /// A role as typed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum RoleName {
+pub enum RoleName {
     User,
     #[value(alias = "dataAdmin")]
     DataAdmin,
@@ -81,6 +84,7 @@ impl UserVerb {
         let (_, wired) = common.open().await?;
         let admin = wired.services.auth.operator::<SystemAdmin>();
         match self {
+            Self::Manage(manage) => manage.run(&wired, output).await,
             Self::Add(add) => {
                 let profile = Profile {
                     username: add.username.unwrap_or_else(|| add.email.clone()),

@@ -89,6 +89,9 @@ pub trait Secrets: Send + Sync + Debug {
     /// Makes an RSA key (2048 or 4096 bits) if there is none; a no-op otherwise.
     async fn create_key(&self, name: &str, bits: usize) -> Result<(), SecretsError>;
 
+    /// The names of all keys that stand.
+    async fn keys(&self) -> Result<Vec<String>, SecretsError>;
+
     async fn has_key(&self, name: &str) -> Result<bool, SecretsError>;
 
     /// SubjectPublicKeyInfo PEM; `None` = no such key.

@@ -14,6 +14,7 @@ pub mod error;
 pub mod groups;
 pub mod indices;
 pub mod ingest;
+pub mod integrity;
 mod limits;
 pub mod logs;
 mod mail;
@@ -134,6 +135,7 @@ pub struct Services {
     pub groups: groups::Groups,
     pub indices: indices::Indices,
     pub ingest: ingest::Ingest,
+    pub integrity: integrity::Integrity,
     pub logs: logs::Logs,
     pub metasources: metasources::MetaSources,
     pub metrics: metrics::Metrics,
@@ -156,6 +158,7 @@ impl Services {
         let views = views::Views::new(ports.clone());
         let settings = settings::Settings::new(ports.clone());
         let indices = indices::Indices::new(ports.clone(), options.clone(), views.clone());
+        let sources = sources::Sources::new(ports.clone(), indices.clone());
         let commit = commit::Committer::new(ports.clone(), indices.clone());
         let queries = queries::Queries::new(ports.clone(), options.clone(), views.clone());
         let users = users::Users::new(ports.clone(), settings.clone(), queries.clone());
@@ -166,6 +169,7 @@ impl Services {
             datafiles: datafiles::DataFiles::new(ports.clone()),
             groups: groups::Groups::new(ports.clone(), indices.clone()),
             ingest: ingest::Ingest::new(ports.clone(), options.clone(), commit),
+            integrity: integrity::Integrity::new(ports.clone(), settings.clone(), sources.clone()),
             logs: logs::Logs::new(ports.clone()),
             metasources: metasources::MetaSources::new(ports.clone()),
             metrics: metrics::Metrics::new(options.clone(), views),
@@ -173,7 +177,7 @@ impl Services {
             pipelines: pipelines::Pipelines::new(ports.clone()),
             queries,
             setup: setup::Setup::new(ports.clone(), options.clone()),
-            sources: sources::Sources::new(ports.clone(), indices.clone()),
+            sources,
             uploads: uploads::Uploads::new(ports.clone(), options.clone()),
             users,
             settings,

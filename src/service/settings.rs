@@ -14,7 +14,7 @@ use crate::broker::{NewJob, Notice, Queue};
 use crate::domain::access::Duty;
 use crate::domain::filter::Filter;
 use crate::domain::groups::Group;
-use crate::domain::ids::{JobId, NodeId};
+use crate::domain::ids::{JobId, NodeId, SourceId, UserId};
 use crate::domain::settings::{Maintenance, SECTIONS, SystemConfig, merge};
 use crate::ports::Ports;
 
@@ -226,8 +226,27 @@ impl Settings {
         Ok(())
     }
 
-    /// Users and sources in groups that are not there any more.
+    /// Takes users and sources that are not there any more out of groups.
     async fn drop_dangling_members(&self) -> Result<usize, Failure> {
+        let mut dropped = 0;
+        for (group, gone_users, gone_sources) in self.gone_members().await? {
+            dropped += gone_users.len() + gone_sources.len();
+            let without = |held: &mut Group| {
+                held.assigned_users.retain(|id| !gone_users.contains(id));
+                held.assigned_sources.retain(|id| !gone_sources.contains(id));
+                Ok::<(), Failure>(())
+            };
+            self.ports.store.groups().update(&group, without).await?;
+        }
+        Ok(dropped)
+    }
+
+    /// Groups that name users or sources which are not there any more.
+    pub(super) async fn dangling(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.gone_members().await?.into_iter().map(|(group, ..)| group).collect())
+    }
+
+    async fn gone_members(&self) -> Result<Vec<(String, Vec<UserId>, Vec<SourceId>)>, Failure> {
         let store = &self.ports.store;
         let groups = store.groups().find(&Filter::all()).await?;
         // Read after the groups: what a group names was there before it.
@@ -235,38 +254,34 @@ impl Settings {
             store.users().find(&Filter::all()).await?.into_iter().map(|user| user.user_id).collect();
         let sources: BTreeSet<_> =
             store.sources().find(&Filter::all()).await?.into_iter().map(|source| source.source_id).collect();
-        let mut dropped = 0;
-        for group in groups {
-            let gone_users: Vec<_> = group.assigned_users.iter().filter(|id| !users.contains(*id)).collect();
+        let gone = groups.into_iter().map(|group| {
+            let gone_users: Vec<_> =
+                group.assigned_users.into_iter().filter(|id| !users.contains(id)).collect();
             let gone_sources: Vec<_> =
-                group.assigned_sources.iter().filter(|id| !sources.contains(*id)).collect();
-            if gone_users.is_empty() && gone_sources.is_empty() {
-                continue;
-            }
-            dropped += gone_users.len() + gone_sources.len();
-            let without = |held: &mut Group| {
-                held.assigned_users.retain(|id| !gone_users.contains(&id));
-                held.assigned_sources.retain(|id| !gone_sources.contains(&id));
-                Ok::<(), Failure>(())
-            };
-            store.groups().update(group.group_id.as_str(), without).await?;
-        }
-        Ok(dropped)
+                group.assigned_sources.into_iter().filter(|id| !sources.contains(id)).collect();
+            (group.group_id.to_string(), gone_users, gone_sources)
+        });
+        Ok(gone.filter(|(_, users, sources)| !users.is_empty() || !sources.is_empty()).collect())
     }
 
     /// Nodes of networks that are not there. A node is written before its network, so one that lacks it is looked at
     /// again after a while.
     async fn drop_stray_nodes(&self) -> Result<usize, Failure> {
-        let strays = self.stray_nodes().await?;
-        if strays.is_empty() {
-            return Ok(0);
-        }
-        tokio::time::sleep(FOUNDING).await;
         let mut dropped = 0;
-        for node in self.stray_nodes().await?.intersection(&strays) {
-            dropped += usize::from(self.ports.store.nodes().delete(node.as_str()).await?);
+        for node in self.strays().await? {
+            dropped += usize::from(self.ports.store.nodes().delete(&node).await?);
         }
         Ok(dropped)
+    }
+
+    /// Nodes that are found without their network at two looks.
+    pub(super) async fn strays(&self) -> Result<Vec<String>, Failure> {
+        let strays = self.stray_nodes().await?;
+        if strays.is_empty() {
+            return Ok(Vec::new());
+        }
+        tokio::time::sleep(FOUNDING).await;
+        Ok(self.stray_nodes().await?.intersection(&strays).map(NodeId::to_string).collect())
     }
 
     async fn stray_nodes(&self) -> Result<BTreeSet<NodeId>, Failure> {

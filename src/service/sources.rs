@@ -218,7 +218,7 @@ impl Sources {
         self.request_index_job(id).await
     }
 
-    async fn request_index_job(&self, id: &SourceId) -> Result<(), Failure> {
+    pub(super) async fn request_index_job(&self, id: &SourceId) -> Result<(), Failure> {
         let job = NewJob {
             queue: Queue::DatabaseManager,
             kind: "index".into(),

@@ -175,7 +175,7 @@ impl Users {
 }
 
 /// Tells every process that an account is not as it was.
-async fn changed(ports: &Ports, id: &UserId) -> Result<(), Failure> {
+pub(super) async fn changed(ports: &Ports, id: &UserId) -> Result<(), Failure> {
     ports.broker.publish(Notice { topic: "user".into(), subject: id.to_string() }).await?;
     Ok(())
 }

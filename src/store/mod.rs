@@ -102,6 +102,9 @@ pub enum Change {
 /// changes before `Manifest::replaced_at` and a base older than it count as absent.
 #[async_trait]
 pub trait Subjects: Send + Sync + Debug {
+    /// The sources that subjects are staged for or committed to, in no particular order.
+    async fn sources(&self) -> Result<Vec<SourceId>, StoreError>;
+
     /// The manifest of a source; a source nothing was committed to has none.
     async fn manifest(&self, source: &SourceId) -> Result<Option<Manifest>, StoreError>;
 

@@ -1,6 +1,7 @@
 //! The real binary, started as an operator starts it and spoken to over HTTP only.
 //!
 //! Lives here: one file per promise (`api`: every endpoint, role, level and refusal; `families`: families and cohorts;
+//! `integrity`: checks, repairs and accounts by command;
 //! `phenopackets`: every answer against a naive scan; `kill`: nothing acknowledged is lost; `processes`: services apart;
 //! `read_only`: nothing that is served changes; `reload`: the configuration read again; `replace`: all files or none;
 //! `signin`: accounts and tokens; `tables`: sheets and variants against a count of the files; `bad_input`: what refused
@@ -23,6 +24,7 @@
 mod api;
 mod bad_input;
 mod families;
+mod integrity;
 mod kill;
 mod oracle;
 mod phenopackets;

@@ -171,6 +171,10 @@ impl Secrets for FakeSecrets {
         Ok(())
     }
 
+    async fn keys(&self) -> Result<Vec<String>, SecretsError> {
+        Ok(Vec::new())
+    }
+
     async fn has_key(&self, _name: &str) -> Result<bool, SecretsError> {
         Ok(true)
     }

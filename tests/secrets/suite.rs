@@ -180,6 +180,7 @@ pub async fn a_made_key_stands(rig: &impl Rig) {
     let key = public(&*secrets, "user-1").await;
     assert_eq!((key.size(), key.e().to_string().as_str()), (256, "65537"));
     rig.open().create_key("user-1", 4096).await.unwrap();
+    assert_eq!(rig.open().keys().await.unwrap(), ["user-1"]);
     assert_eq!(public(&*rig.open(), "user-1").await, key);
     assert!(secrets.create_key("weak", 1024).await.is_err());
 }

@@ -184,6 +184,11 @@ impl Secrets for LocalSecrets {
         .await
     }
 
+    async fn keys(&self) -> Result<Vec<String>, SecretsError> {
+        let records = self.read(|inner| inner.store.names("rsa/")).await?;
+        Ok(records.iter().filter_map(|record| record.strip_prefix("rsa/")).map(str::to_owned).collect())
+    }
+
     async fn has_key(&self, name: &str) -> Result<bool, SecretsError> {
         let record = named("rsa", name)?;
         self.read(move |inner| Ok(inner.store.version(&record)?.is_some())).await

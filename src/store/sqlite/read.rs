@@ -16,6 +16,14 @@ fn subject(source: &SourceId, body: &[u8]) -> Result<Subject, StoreError> {
     serde_json::from_slice(body).map_err(|error| corrupt(format!("source {source}: {error}")))
 }
 
+/// Sources that have a name, whatever there is of them.
+pub(super) fn sources(connection: &Connection) -> Result<Vec<SourceId>, StoreError> {
+    let mut statement =
+        connection.prepare_cached("SELECT source FROM subject_sources WHERE source IS NOT NULL")?;
+    let names = statement.query_map([], |row| row.get::<_, String>(0))?;
+    names.map(|name| SourceId::parse(name?).map_err(corrupt)).collect()
+}
+
 /// The manifest, with how far the source is really folded.
 pub(super) fn manifest(connection: &Connection, source: &SourceId) -> Result<Option<Manifest>, StoreError> {
     let Some(row) = SourceRow::find(connection, source)? else { return Ok(None) };

@@ -116,6 +116,10 @@ fn states(batch: Vec<Change>) -> Result<Vec<State>, StoreError> {
 
 #[async_trait]
 impl Subjects for SqliteSubjects {
+    async fn sources(&self) -> Result<Vec<SourceId>, StoreError> {
+        self.readers.read(read::sources).await
+    }
+
     async fn manifest(&self, source: &SourceId) -> Result<Option<Manifest>, StoreError> {
         let source = source.clone();
         self.readers.read(move |connection| read::manifest(connection, &source)).await

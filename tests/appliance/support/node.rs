@@ -86,6 +86,18 @@ impl Installation {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// The same where the tool may refuse: whether it succeeded, and what it printed.
+    pub fn try_tool(&self, args: &[&str]) -> (bool, String) {
+        let mut tool = self.command(&binary());
+        tool.args(args)
+            .arg("--data")
+            .arg(self.data())
+            .arg("--config")
+            .arg(self.folder.path().join("config.json"));
+        let output = tool.stdin(Stdio::null()).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    }
+
     /// Makes an account whose password is [`PASSWORD`].
     pub fn add_user(&self, role: &str, name: &str) {
         let email = format!("{name}@example.org");

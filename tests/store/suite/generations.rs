@@ -268,7 +268,13 @@ pub async fn a_dropped_source_leaves_nothing_behind(engine: &impl Engine) {
     add(&*store, &s, upserts(["a", "b"], 1), false).await;
     add(&*store, &s, upserts(["c"], 2), false).await;
     subjects.stage(&s, 3, upserts(["d"], 3)).await.unwrap();
+    let staged = source("only staged");
+    subjects.stage(&staged, 1, upserts(["e"], 1)).await.unwrap();
+    let mut sources = subjects.sources().await.unwrap();
+    sources.sort();
+    assert_eq!(sources, [staged.clone(), s.clone()]);
     subjects.drop_source(&s).await.unwrap();
+    assert_eq!(subjects.sources().await.unwrap(), [staged]);
     assert_eq!(subjects.manifest(&s).await.unwrap(), None);
     assert!(all(&*store, &s, 2, 10).await.is_empty());
     assert!(subjects.staged(&s, 3, &strings(&["d"])).await.unwrap().is_empty());
