@@ -45,6 +45,7 @@ bench *words:
 generate:
     CV3_REGENERATE=1 cargo test --locked --lib config::
     CV3_REGENERATE=1 cargo test --locked --test appliance written_documents
+    CV3_REGENERATE=1 cargo test --locked --test appliance an_administrator
 
 # Everything that must hold before a change lands
 ci:

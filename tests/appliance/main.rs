@@ -5,7 +5,8 @@
 //! `phenopackets`: every answer against a naive scan; `kill`: nothing acknowledged is lost; `processes`: services apart;
 //! `read_only`: nothing that is served changes; `reload`: the configuration read again; `replace`: all files or none;
 //! `signin`: accounts and tokens; `tables`: sheets and variants against a count of the files; `bad_input`: what refused
-//! input is told; `terms`: a built term file asked; `tools`: what the README tells a data manager to type) and what
+//! input is told; `terms`: a built term file asked; `tools`: what the README tells a data manager to type; `walk`: an
+//! administrator with curl alone) and what
 //! they share (`support`).
 //! Does not: rules of one module (tested beside it) and ports in process (`tests/store`, `tests/broker` …).
 //! To add a test: a file with its name here, `Installation::new()` and `serve()` from `support`.
@@ -37,3 +38,4 @@ mod support;
 mod tables;
 mod terms;
 mod tools;
+mod walk;
