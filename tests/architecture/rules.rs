@@ -75,6 +75,7 @@ pub const RULES: &[Rule] = &[
         Names(&["crate::domain", "crate::identity", "crate::store", "crate::secrets"]),
         "the built-in issuer keeps accounts in the store and signs with the keystore, both handed to it as ports",
     ),
+    Rule("crate::outbound", Names(&[]), "the client knows addresses and limits, not what is said to whom"),
     Rule(
         "crate::ports",
         Names(&[
@@ -143,6 +144,7 @@ pub const RULES: &[Rule] = &[
             "crate::blobs",
             "crate::secrets",
             "crate::identity",
+            "crate::outbound",
             "crate::terms",
         ]),
         "the appliance opens everything and is called by the command line alone",
@@ -197,6 +199,7 @@ pub const RULES: &[Rule] = &[
         Kept(&["crate::http", "crate::appliance"]),
         "the web framework ends at the web edge",
     ),
+    Rule("reqwest", Kept(&["crate::outbound"]), "one client calls other servers, with one set of limits"),
     Rule("clap", Kept(&["crate::cli", "crate::main"]), "words are parsed at the operator's edge"),
     Rule("indicatif", Kept(&["crate::cli"]), "only a terminal has progress bars"),
     Rule("figment", Kept(&["crate::config"]), "settings are merged in one place"),
