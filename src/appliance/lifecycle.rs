@@ -122,7 +122,9 @@ pub async fn spawn(
         let first = services::first_setup(loaded, wired);
         let root = front::routes(&wired.services, mounted, services::pages(loaded, wired, first.clone()));
         let root = front::with_context(root, stop.soft.clone(), trusted.clone());
-        wired.issuer.prepare();
+        if let Some(issuer) = &wired.issuer {
+            issuer.prepare();
+        }
         let timing = (stop.soft.clone(), loaded.graceful);
         let task =
             listeners::serve("front", appliance.listen.0, certificate.clone(), root, &addresses, timing)

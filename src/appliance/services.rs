@@ -78,8 +78,11 @@ pub fn pages(
     first: Arc<SetupPages>,
 ) -> Vec<(&'static str, BoxEndpoint<'static, Response>)> {
     let secure = super::wiring::public_url(loaded).starts_with("https://");
-    let issuer = shared::issuer::routes(wired.issuer.clone(), wired.random.clone(), front::client);
-    vec![("/realms", issuer), ("/setup", setup::routes(first, wired.random.clone(), secure))]
+    let mut pages = vec![("/setup", setup::routes(first, wired.random.clone(), secure))];
+    if let Some(issuer) = &wired.issuer {
+        pages.push(("/realms", shared::issuer::routes(issuer.clone(), wired.random.clone(), front::client)));
+    }
+    pages
 }
 
 /// A worker that runs beside a tool for as long as the tool needs it.

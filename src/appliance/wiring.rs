@@ -10,12 +10,16 @@ use sha2::{Digest, Sha256};
 
 use super::applet::Service;
 use crate::blobs::files::FileBlobs;
+use crate::broker::Broker;
 use crate::broker::sqlite::SqliteBroker;
 use crate::config::metrics::Prometheus;
-use crate::config::values::WebUrl;
+use crate::config::values::{Validation, WebUrl};
 use crate::config::{Loaded, Mode};
 use crate::domain::clock::{Clock, Random, SystemClock, SystemRandom};
+use crate::identity::Identity;
 use crate::identity::builtin::{Issuer, IssuerSettings};
+use crate::identity::keycloak::{self, Keycloak};
+use crate::outbound::Outbound;
 use crate::ports::Ports;
 use crate::secrets::Secrets;
 use crate::secrets::local::{LocalSecrets, MasterKey, Passphrase};
@@ -45,7 +49,7 @@ pub enum Purpose {
 pub struct Wired {
     pub services: Services,
     /// The built-in issuer, where that is what signs people in.
-    pub issuer: Issuer,
+    pub issuer: Option<Issuer>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     /// The loaded terms, for tools that look into them.
@@ -86,29 +90,70 @@ pub async fn open(loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Wired> {
     let store: Arc<dyn Store> = Arc::new(store);
     let secrets: Arc<dyn Secrets> = Arc::new(secrets);
     let options = options(loaded);
-    let issuer = Issuer::new(
-        store.clone(),
-        secrets.clone(),
-        clock.clone(),
-        random.clone(),
-        IssuerSettings {
+    let broker: Arc<dyn Broker> = Arc::new(broker);
+    let issuer = loaded.config.keycloak.is_none().then(|| {
+        let settings = IssuerSettings {
             base_url: options.public_url.clone(),
             realm: REALM.into(),
             client_id: CLIENT.into(),
             redirect_urls: options.redirect_urls.clone(),
-        },
-    );
+        };
+        Issuer::new(store.clone(), secrets.clone(), clock.clone(), random.clone(), settings)
+    });
+    let identity: Arc<dyn Identity> = match &issuer {
+        Some(issuer) => Arc::new(issuer.clone()),
+        None => {
+            let doors = keycloak::Doors {
+                http: outbound(loaded)?,
+                store: store.clone(),
+                broker: broker.clone(),
+                secrets: secrets.clone(),
+                clock: clock.clone(),
+                random: random.clone(),
+            };
+            Arc::new(Keycloak::new(doors, provider(loaded)))
+        }
+    };
     let ports = Ports {
         store,
         blobs: Arc::new(blobs),
-        broker: Arc::new(broker),
+        broker,
         secrets,
-        identity: Arc::new(issuer.clone()),
+        identity,
         terms: terms.clone() as Arc<dyn Terms>,
         clock: clock.clone(),
         random: random.clone(),
     };
     Ok(Wired { services: Services::new(ports, options), issuer, clock, random, terms })
+}
+
+/// The client for calls to other servers.
+fn outbound(loaded: &Loaded) -> anyhow::Result<Outbound> {
+    let file = loaded.config.appliance.outbound.certificate_authorities.as_ref();
+    let read = |file: &std::path::PathBuf| {
+        let path = loaded.resolve(file);
+        std::fs::read(&path).with_context(|| format!("the certificate authorities {}", path.display()))
+    };
+    Ok(Outbound::new(file.map(read).transpose()?.as_deref())?)
+}
+
+/// How the identity provider is known.
+fn provider(loaded: &Loaded) -> keycloak::Settings {
+    let config = loaded.config.keycloak.clone().unwrap_or_default();
+    let kind = match &loaded.config.appliance.issuer {
+        Some(issuer) => keycloak::Kind::OpenId { issuer: issuer.expose().to_owned() },
+        None => keycloak::Kind::Keycloak {
+            url: config.url.base().to_owned(),
+            backend_url: config.backend().base().to_owned(),
+            realm: config.realm.trim().to_owned(),
+        },
+    };
+    keycloak::Settings {
+        kind,
+        client_id: config.client.trim().to_owned(),
+        client_secret: config.client_secret.map(|secret| secret.expose().trim().to_owned()),
+        local: config.validation == Validation::Local,
+    }
 }
 
 /// Sections whose adapters this release does not have yet; never silently replaced by embedded ones.
@@ -118,7 +163,6 @@ fn refuse_unbuilt(loaded: &Loaded) -> anyhow::Result<()> {
         ("MongoDB", config.mongodb.is_some()),
         ("Redis", config.redis.is_some()),
         ("Vault", config.vault.is_some()),
-        ("Keycloak", config.keycloak.is_some()),
         ("Appliance.PostgreSQL", config.appliance.postgresql.is_some()),
     ];
     let missing: Vec<_> = named.iter().filter(|(_, there)| *there).map(|(name, _)| *name).collect();
@@ -166,7 +210,7 @@ pub fn options(loaded: &Loaded) -> Options {
     let appliance = &config.appliance;
     let public_url = public_url(loaded);
     let public = WebUrl::from(public_url.as_str());
-    let mut redirect_urls = crate::config::keycloak::Keycloak::default().redirects(&public);
+    let mut redirect_urls = config.keycloak.clone().unwrap_or_default().redirects(&public);
     // The documentation pages sign in too: at the front door and on the services' own ports.
     redirect_urls.push(format!("{public_url}/docs/oauth-receiver.html"));
     for service in [Service::Admin, Service::Query].iter().filter(|_| appliance.service_ports) {

@@ -53,6 +53,10 @@ impl Demo {
         }
         common.set.push(("Appliance.AllowDemo".into(), "true".into()));
         let loaded = common.load_as_development()?;
+        anyhow::ensure!(
+            loaded.config.keycloak.is_none(),
+            "the demo signs people in itself; take the section Keycloak out of its configuration"
+        );
         let wired = wiring::open(&loaded, wiring::Purpose::Tool).await?;
         wired.services.setup.seed().await?;
         output.say(&format!("data folder: {}", loaded.data_directory.display()));

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Common;
 use super::output::Output;
 use crate::service::JobState;
+use crate::service::auth::SystemAdmin;
 
 /// Runs the checks; fails if one does.
 pub async fn run(common: &Common, output: &Output) -> anyhow::Result<()> {
@@ -21,6 +22,13 @@ pub async fn run(common: &Common, output: &Output) -> anyhow::Result<()> {
     }
     for (name, result) in health {
         findings.push((name.to_owned(), result.is_ok(), result.err().unwrap_or_else(|| "answers".into())));
+    }
+    if wired.issuer.is_none() && findings.iter().all(|(name, ok, _)| *ok || name != "identity") {
+        let admin = wired.services.auth.operator::<SystemAdmin>();
+        let nexus = loaded.config.legacy.nexus_mode.enabled;
+        for lack in wired.services.auth.lacks(&admin, nexus).await? {
+            findings.push(("identity provider".into(), lack.optional, lack.text));
+        }
     }
     let ready = wired.services.setup.complete().await?;
     let advice = "no developer account yet: open /setup or run `cv3-backend user add --role developer`";

@@ -1,5 +1,8 @@
-//! `maintenance on|off` and `rotate-secret assistant`: what the fleet tool needs, by hand.
+//! `maintenance on|off` and `rotate-secret`: what is shared with other systems, by hand.
 
+use std::io::{BufRead, IsTerminal, Read};
+
+use anyhow::Context;
 use clap::Subcommand;
 use serde_json::json;
 
@@ -46,6 +49,8 @@ impl MaintenanceVerb {
 pub enum SecretVerb {
     /// The one shared with the Cafe Variome Assistant; prints the new one
     Assistant,
+    /// The one of our client at Keycloak; reads the new one from standard input and keeps it once it works
+    Keycloak,
 }
 
 impl SecretVerb {
@@ -54,6 +59,22 @@ impl SecretVerb {
         let (_, wired) = common.open().await?;
         let admin = wired.services.auth.operator::<SystemAdmin>();
         match self {
+            Self::Keycloak => {
+                if std::io::stdin().is_terminal() {
+                    output.say("type or paste the client's new secret and press Enter");
+                }
+                let mut line = String::new();
+                // No secret is longer; whatever else is there is not read.
+                std::io::stdin()
+                    .lock()
+                    .take(4_096)
+                    .read_line(&mut line)
+                    .context("no secret on standard input")?;
+                wired.services.auth.replace_client_secret(&admin, line.trim()).await?;
+                output.result(&json!({"replaced": true}), || {
+                    "the new secret works and is in use; running services take it up by themselves".into()
+                })
+            }
             Self::Assistant => {
                 let secret = wired.services.auth.rotate_assistant_secret(&admin).await?;
                 output.result(&json!({"assistantSecret": secret}), || {

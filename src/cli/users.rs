@@ -9,8 +9,10 @@ use serde_json::json;
 use super::Common;
 use super::accounts::Manage;
 use super::output::Output;
+use crate::appliance::wiring::Wired;
 use crate::domain::users::{Profile, Role};
 use crate::service::auth::SystemAdmin;
+use crate::service::users::{Admitted, Way};
 
 /// What to do with accounts.
 #[derive(Debug, Subcommand)]
@@ -46,6 +48,9 @@ pub struct Add {
     /// Read the password from standard input instead of printing a one-time one
     #[arg(long)]
     password_stdin: bool,
+    /// What an identity provider other than Keycloak calls this person (the claim sub)
+    #[arg(long)]
+    subject: Option<String>,
 }
 
 /// A role as typed.
@@ -93,6 +98,15 @@ impl UserVerb {
                     last_name: add.last_name,
                     affiliation: add.affiliation,
                 };
+                let Some(issuer) = &wired.issuer else {
+                    if add.password_stdin {
+                        bail!("passwords are kept by the identity provider; leave --password-stdin out");
+                    }
+                    return bring_in(&wired, output, profile, add.role.into(), add.subject.as_deref()).await;
+                };
+                if add.subject.is_some() {
+                    bail!("--subject is for accounts of another identity provider");
+                }
                 let given = add.password_stdin.then(password_from_stdin).transpose()?;
                 output.say("making the account's key …");
                 let name = profile.username.clone();
@@ -100,7 +114,7 @@ impl UserVerb {
                     wired.services.users.create(&admin, profile, add.role.into(), given.as_deref()).await?;
                 let once = match given {
                     Some(_) => None,
-                    None => Some(wired.issuer.set_one_time_password(&id).await?),
+                    None => Some(issuer.set_one_time_password(&id).await?),
                 };
                 output.result(&json!({"userId": id, "username": name, "oneTimePassword": once}), || match &once {
                     Some(once) => format!(
@@ -114,13 +128,54 @@ impl UserVerb {
                     bail!("a password is printed on a terminal only; use --json to hand it to a program");
                 }
                 let id = wired.services.users.find(&admin, &user).await?;
-                let once = wired.issuer.set_one_time_password(&id).await?;
+                let once = wired.services.users.one_time_password(&admin, &id).await?;
+                let valid =
+                    if wired.issuer.is_some() { "valid 7 days" } else { "to be changed at the next sign-in" };
                 output.result(&json!({"userId": id, "oneTimePassword": once}), || {
-                    format!("one-time password (valid 7 days): {once}")
+                    format!("one-time password ({valid}): {once}")
                 })
             }
         }
     }
+}
+
+/// Lets somebody in whom the identity provider knows, or makes them known there.
+async fn bring_in(
+    wired: &Wired,
+    output: &Output,
+    profile: Profile,
+    role: Role,
+    subject: Option<&str>,
+) -> anyhow::Result<()> {
+    let admin = wired.services.auth.operator::<SystemAdmin>();
+    output.say("making the account's key …");
+    if let Some(subject) = subject {
+        let id = wired.services.users.bring_in_subject(&admin, subject, role).await?;
+        return output
+            .result(&json!({"userId": id}), || format!("{subject} may sign in; the id here is {id}"));
+    }
+    if wired.services.auth.issuer().realm.is_empty() {
+        bail!("accounts are managed at the identity provider; say with --subject who it is there");
+    }
+    let email = profile.email.clone();
+    let Admitted { user_id, username, way } = wired.services.users.bring_in(&admin, profile, role).await?;
+    let told = output.is_json() || std::io::stdout().is_terminal();
+    let once = match &way {
+        Way::OneTimePassword(once) if told => Some(once),
+        _ => None,
+    };
+    let value = json!({"userId": user_id, "username": username, "oneTimePassword": once});
+    output.result(&value, || match (&way, once) {
+        (Way::AsBefore, _) => format!("{username} may sign in here now, with the password they have"),
+        (Way::Mailed, _) => format!("account {username} created; the identity provider wrote to {email}"),
+        (_, Some(once)) => {
+            format!("account {username} created\none-time password (change it at the first sign-in): {once}")
+        }
+        (_, None) => format!(
+            "account {username} created; no mail could be sent, and a password is printed on a terminal only: \
+             run `cv3-backend user reset-password --user {username}` there"
+        ),
+    })
 }
 
 fn password_from_stdin() -> anyhow::Result<String> {
@@ -135,7 +190,10 @@ impl Token {
         let (_, wired) = common.open().await?;
         let admin = wired.services.auth.operator::<SystemAdmin>();
         let id = wired.services.users.find(&admin, &self.user).await?;
-        let token = wired.issuer.operator_token(&id).await?;
+        let Some(issuer) = &wired.issuer else {
+            bail!("tokens are issued by the identity provider: sign in there");
+        };
+        let token = issuer.operator_token(&id).await?;
         output.result(&json!({"access_token": token.access_token, "expires_in": token.expires_in}), || {
             token.access_token.clone()
         })

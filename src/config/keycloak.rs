@@ -7,22 +7,22 @@ use super::{
 };
 
 section! {
-    /// Keycloak as the identity provider (spec §3.1).
+    /// Keycloak as the identity provider (spec §3.1). Another OpenID Connect provider: see `Appliance.Issuer`.
     pub struct Keycloak {
         /// Client id; also the start of the first administrator's user name.
-        "Client" client: String = "test_client".to_owned();
+        "Client" client: String = "test_client".to_owned(), restart;
         /// Realm.
-        "Realm" realm: String = "cafe_variome".to_owned();
+        "Realm" realm: String = "cafe_variome".to_owned(), restart;
         /// Address that browsers use; with or without closing slash, with or without a path such as `/auth`.
-        "URL" url: WebUrl = "http://localhost:8080".into();
+        "URL" url: WebUrl = "http://localhost:8080".into(), restart;
         /// Address for calls from server to server; empty means `URL`. Tokens of either issuer are accepted.
-        "BackendURL" backend_url: WebUrl = "http://localhost:8080".into();
+        "BackendURL" backend_url: WebUrl = "http://localhost:8080".into(), restart;
         /// Addresses to which a sign-in may return; empty means the callback pages under the public address.
-        "RedirectURLs" redirect_urls: Vec<WebUrl> = Vec::new();
+        "RedirectURLs" redirect_urls: Vec<WebUrl> = Vec::new(), restart;
         /// Secret of the client, needed for the first run only; afterwards it is kept with the other secrets.
-        "ClientSecret" client_secret: Option<Secret<String>> = None;
+        "ClientSecret" client_secret: Option<Secret<String>> = None, restart;
         /// How tokens are checked: `introspect` asks Keycloak, `local` checks the signature.
-        "Validation" validation: Validation = Validation::Introspect;
+        "Validation" validation: Validation = Validation::Introspect, restart;
     }
 }
 

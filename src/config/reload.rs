@@ -49,14 +49,16 @@ pub fn restart_needed(old: &Loaded, new: &Loaded) -> Vec<String> {
 }
 
 /// Gives what cannot be compared as written, of the settings that need a restart.
-fn hidden(config: &InstanceConfig) -> [(&'static str, Option<&str>); 7] {
+fn hidden(config: &InstanceConfig) -> [(&'static str, Option<&str>); 8] {
     let (mongodb, redis) = (config.mongodb.as_ref(), config.redis.as_ref());
     let (postgresql, secrets) = (config.appliance.postgresql.as_ref(), &config.appliance.secrets);
+    let client_secret = config.keycloak.as_ref().and_then(|it| it.client_secret.as_ref());
     [
         ("MongoDB.Host", mongodb.map(|it| it.host.expose())),
         ("MongoDB.Password", mongodb.map(|it| it.password.expose().as_str())),
         ("Redis.Host", redis.map(|it| it.host.expose())),
         ("Redis.Password", redis.map(|it| it.password.expose().as_str())),
+        ("Keycloak.ClientSecret", client_secret.map(|it| it.expose().as_str())),
         ("Appliance.PostgreSQL.Host", postgresql.map(|it| it.host.expose())),
         ("Appliance.PostgreSQL.Password", postgresql.map(|it| it.password.expose().as_str())),
         ("Appliance.Secrets.Passphrase", secrets.passphrase.as_ref().map(|it| it.expose().as_str())),

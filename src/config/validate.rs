@@ -34,6 +34,10 @@ impl InstanceConfig {
         if let Some(keycloak) = &self.keycloak {
             keycloak.validate(all);
         }
+        if self.appliance.issuer.is_some() {
+            let expected = "expected a section Keycloak with the client beside it";
+            all.need("Appliance.Issuer", self.keycloak.is_some(), expected);
+        }
         if let Some(vault) = &self.vault {
             vault.validate(all);
         }

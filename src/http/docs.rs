@@ -62,6 +62,10 @@ fn localise(mut document: Value, services: &Services, server: &str) -> Value {
     if let Some(fields) = document.as_object_mut() {
         fields.insert("servers".into(), json!([{"url": server, "description": "This installation"}]));
     }
+    // Providers other than Keycloak have addresses of their own.
+    if info.realm.is_empty() {
+        return document;
+    }
     if let Some(schemes) = document.pointer_mut("/components/securitySchemes").and_then(Value::as_object_mut)
     {
         schemes.insert(

@@ -18,9 +18,10 @@ use crate::domain::access::{Duty, may};
 use crate::domain::ids::{NetworkId, NodeId, SourceId, UserId};
 use crate::domain::queries::Granularity;
 use crate::domain::users::{Profile, Role, UserInfo};
-use crate::identity::{Claims, IssuerInfo, Tokens};
+use crate::identity::{Claims, IdentityError, IssuerInfo, Lack, Tokens};
 use crate::ports::Ports;
 use crate::secrets::{Purpose, SecretsError};
+use crate::store::StoreError;
 
 /// Proof: a signed-in, active local user (transit key present).
 #[derive(Debug, Clone)]
@@ -274,7 +275,11 @@ impl Auth {
             settings: None,
             created_at: Some(self.ports.clock.now()),
         };
-        self.ports.store.users().insert(user.user_id.as_str(), &user).await?;
+        match self.ports.store.users().insert(user.user_id.as_str(), &user).await {
+            // Two requests of one stranger at the same time.
+            Ok(()) | Err(StoreError::Conflict(_)) => {}
+            Err(other) => return Err(other.into()),
+        }
         Err(Failure::Forbidden(
             "this account was registered and is awaiting approval by an administrator".into(),
         ))
@@ -373,15 +378,50 @@ impl Auth {
     ) -> Result<Tokens, Failure> {
         let redirect = self.redirect_uri(redirect_uri, hints);
         let tokens = self.ports.identity.exchange_code(code, &redirect, verifier).await?;
-        self.user(&tokens.access_token).await?;
+        self.admitted(&tokens).await?;
         Ok(tokens)
     }
 
     /// Exchanges a refresh token, with the same checks as at sign-in.
     pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens, Failure> {
         let tokens = self.ports.identity.refresh(refresh_token).await?;
-        self.user(&tokens.access_token).await?;
+        self.admitted(&tokens).await?;
         Ok(tokens)
+    }
+
+    /// Whoever got tokens may use them here. The code was good: what is refused now is a permission (specification §5.1).
+    async fn admitted(&self, tokens: &Tokens) -> Result<(), Failure> {
+        match self.user(&tokens.access_token).await {
+            Ok(_) => Ok(()),
+            Err(Failure::Unauthenticated(reason)) => Err(Failure::Forbidden(reason)),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// An account as its own caller, for the operator at the machine; checked like any other.
+    pub async fn in_place_of(&self, _: &As<SystemAdmin>, user: &UserId) -> Result<Caller, Failure> {
+        let profile = self.ports.identity.profile(user).await?;
+        self.caller(Claims {
+            user_id: user.clone(),
+            issuer: String::new(),
+            expires_at: self.ports.clock.now(),
+            profile: profile.ok_or_else(|| Failure::not_found("user", user.as_str()))?,
+            service_account: false,
+        })
+        .await
+    }
+
+    /// Keeps another secret of this installation's client at the identity provider, once it has worked.
+    pub async fn replace_client_secret(&self, _: &As<SystemAdmin>, secret: &str) -> Result<(), Failure> {
+        match self.ports.identity.replace_client_secret(secret).await {
+            Err(IdentityError::Rejected(reason)) => Err(Failure::Invalid(reason)),
+            other => Ok(other?),
+        }
+    }
+
+    /// What this installation's client lacks at the identity provider, for the operator.
+    pub async fn lacks(&self, _: &As<SystemAdmin>, nexus: bool) -> Result<Vec<Lack>, Failure> {
+        Ok(self.ports.identity.lacks(nexus).await?)
     }
 
     /// The contract's body has no `redirect_uri`: resolution order of specification §5.1.
@@ -391,8 +431,8 @@ impl Auth {
         if let Some(given) = given.filter(|uri| allowed.iter().any(|a| a == uri)) {
             return given.to_owned();
         }
-        // Our own documentation page signs in with its own address, which the issuer checks exactly.
-        if let Some(given) = given {
+        // Our own issuer compares it exactly and says what is wrong.
+        if let Some(given) = given.filter(|_| self.ports.identity.issuer().is_some()) {
             return given.to_owned();
         }
         let of_folder = |page: &str| {
@@ -403,8 +443,11 @@ impl Auth {
             return found.clone();
         }
         let same_origin = |o: &str| {
-            let mut matching =
-                allowed.iter().filter(|a| a.starts_with(&format!("{}/", o.trim_end_matches('/'))));
+            let origin = format!("{}/", o.trim_end_matches('/'));
+            // The documentation pages always say where they are.
+            let mut matching = allowed
+                .iter()
+                .filter(|a| a.starts_with(&origin) && !a.ends_with("/docs/oauth-receiver.html"));
             matching.next().filter(|_| matching.next().is_none())
         };
         if let Some(found) = origin.and_then(same_origin) {

@@ -142,6 +142,7 @@ impl From<IdentityError> for Failure {
             IdentityError::Rejected(reason) => Self::Unauthenticated(reason),
             IdentityError::Conflict(reason) => Self::Conflict(reason),
             IdentityError::NoUser => Self::not_found("user", "of that name"),
+            IdentityError::Unsupported(reason) => Self::Unprocessable(reason),
             IdentityError::Unavailable(_) => Self::Unavailable("the identity provider", error.into()),
             IdentityError::Engine(_) => Self::internal(error),
         }

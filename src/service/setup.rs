@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::users::Admitted;
 use super::{Failure, Live};
 use crate::domain::filter::Filter;
 use crate::domain::ids::{NetworkId, NodeId, UserId};
@@ -124,12 +125,37 @@ impl Setup {
         Ok(ready)
     }
 
-    /// Creates the first developer account; refused once there is one. The caller has checked the set-up code.
-    pub async fn first_account(&self, profile: Profile, password: &str) -> Result<UserId, Failure> {
+    /// The user name of the first account, where the identity provider keeps passwords (specification §4.1): then only
+    /// address, names and affiliation are asked for.
+    pub fn first_username(&self) -> Option<String> {
+        let client = self.ports.identity.info().client_id;
+        self.ports.identity.issuer().is_none().then(|| format!("{client}_admin"))
+    }
+
+    /// Creates the first developer account; refused once there is one. The caller has checked the set-up code. `None` =
+    /// it has the password that was given.
+    pub async fn first_account(&self, profile: Profile, password: &str) -> Result<Option<Admitted>, Failure> {
         if self.complete().await? {
             return Err(Failure::Conflict("this installation has its first account already; sign in".into()));
         }
-        super::users::create(&self.ports, profile, Role::Developer, DEFAULT_BUDGET, Some(password)).await
+        let role = Role::Developer;
+        if self.ports.identity.info().realm.is_empty() {
+            return Err(Failure::Unprocessable(
+                "accounts are managed at the identity provider; run `cv3-backend user add --role developer` with \
+                 --subject instead"
+                    .into(),
+            ));
+        }
+        match self.first_username() {
+            Some(username) => {
+                let profile = Profile { username, ..profile };
+                super::users::admit_named(&self.ports, profile, role, DEFAULT_BUDGET).await.map(Some)
+            }
+            None => {
+                super::users::create(&self.ports, profile, role, DEFAULT_BUDGET, Some(password)).await?;
+                Ok(None)
+            }
+        }
     }
 }
 

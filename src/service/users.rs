@@ -18,10 +18,11 @@ use crate::domain::access::Duty;
 use crate::domain::filter::Filter;
 use crate::domain::ids::UserId;
 use crate::domain::users::{Profile, UserInfo, read_settings};
+use crate::identity::IdentityError;
 use crate::ports::Ports;
 
-pub use make::Made;
-pub(super) use make::create;
+pub use make::{Admitted, Made, Way};
+pub(super) use make::{admit_named, create};
 
 /// People asked of the issuer at once.
 const PAGE: usize = 500;
@@ -155,22 +156,21 @@ impl Users {
 
     /// The user's id by user name or e-mail, for the operator's tool.
     pub async fn find(&self, _: &As<SystemAdmin>, name: &str) -> Result<UserId, Failure> {
-        let mut skip = 0;
-        loop {
-            let page = self.ports.identity.profiles(skip, PAGE).await?;
-            if page.is_empty() {
-                return Err(Failure::not_found("user", name));
-            }
-            skip += page.len();
-            let wanted = page.into_iter().find(|(id, p)| {
-                p.username.eq_ignore_ascii_case(name)
-                    || p.email.eq_ignore_ascii_case(name)
-                    || id.as_str() == name
-            });
-            if let Some((id, _)) = wanted {
-                return Ok(id);
-            }
+        let identity = &self.ports.identity;
+        let known = |found| match found {
+            // Where accounts are not managed from here, they are found by their id only.
+            Err(IdentityError::Unsupported(_)) => Ok(None),
+            other => other,
+        };
+        if let Some(id) = known(identity.by_username(name).await)? {
+            return Ok(id);
         }
+        if let Some(id) = known(identity.by_email(name).await)? {
+            return Ok(id);
+        }
+        let unknown = || Failure::not_found("user", name);
+        let id = UserId::parse(name).map_err(|_| unknown())?;
+        identity.profile(&id).await?.map(|_| id).ok_or_else(unknown)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Lives here: one file per promise (`api`: every endpoint, role, level and refusal; `families`: families and cohorts;
 //! `integrity`: checks, repairs and accounts by command;
 //! `phenopackets`: every answer against a naive scan; `kill`: nothing acknowledged is lost; `processes`: services apart;
+//! `providers`: signing in and people at each identity provider;
 //! `read_only`: nothing that is served changes; `reload`: the configuration read again; `replace`: all files or none;
 //! `signin`: accounts and tokens; `tables`: sheets and variants against a count of the files; `bad_input`: what refused
 //! input is told; `terms`: a built term file asked; `tools`: what the README tells a data manager to type; `walk`: an
@@ -30,6 +31,7 @@ mod kill;
 mod oracle;
 mod phenopackets;
 mod processes;
+mod providers;
 mod read_only;
 mod reload;
 mod replace;

@@ -76,6 +76,19 @@ pub const RULES: &[Rule] = &[
         "the built-in issuer keeps accounts in the store and signs with the keystore, both handed to it as ports",
     ),
     Rule(
+        "crate::identity::keycloak",
+        Names(&[
+            "crate::domain",
+            "crate::identity",
+            "crate::store",
+            "crate::broker",
+            "crate::secrets",
+            "crate::outbound",
+        ]),
+        "the adapter asks the provider over HTTP, keeps its words in the broker, ids in the store, its secret in the keystore",
+    ),
+    Rule("crate::outbound", Names(&[]), "the client knows addresses and limits, not what is said to whom"),
+    Rule(
         "crate::ports",
         Names(&[
             "crate::domain",
@@ -143,6 +156,7 @@ pub const RULES: &[Rule] = &[
             "crate::blobs",
             "crate::secrets",
             "crate::identity",
+            "crate::outbound",
             "crate::terms",
         ]),
         "the appliance opens everything and is called by the command line alone",
@@ -181,6 +195,11 @@ pub const RULES: &[Rule] = &[
         "only the wiring and the issuer's own pages know the built-in issuer; its port may hand it out",
     ),
     Rule(
+        "crate::identity::keycloak",
+        Kept(&["crate::appliance::wiring"]),
+        "only the wiring knows which identity provider it is",
+    ),
+    Rule(
         "crate::terms::build",
         Kept(&["crate::terms", "crate::cli::terms"]),
         "term files are built by hand, not while serving",
@@ -196,6 +215,12 @@ pub const RULES: &[Rule] = &[
         "poem_openapi",
         Kept(&["crate::http", "crate::appliance"]),
         "the web framework ends at the web edge",
+    ),
+    Rule("reqwest", Kept(&["crate::outbound"]), "one client calls other servers, with one set of limits"),
+    Rule(
+        "openidconnect",
+        Kept(&["crate::identity::keycloak"]),
+        "the protocol of other identity providers is one adapter's business",
     ),
     Rule("clap", Kept(&["crate::cli", "crate::main"]), "words are parsed at the operator's edge"),
     Rule("indicatif", Kept(&["crate::cli"]), "only a terminal has progress bars"),

@@ -10,7 +10,7 @@ use chrono::DateTime;
 use cv3_backend::domain::clock::{FixedClock, SystemRandom};
 use cv3_backend::domain::users::Profile;
 use cv3_backend::http::setup::{
-    CodeLocation, CreateFirst, CreateFirstError, FirstAccount, Setup, SetupError, routes,
+    CodeLocation, CreateFirst, CreateFirstError, FirstAccount, Made, Setup, SetupError, routes,
 };
 use poem::http::{Method, StatusCode};
 use poem::{Endpoint, Request};
@@ -29,12 +29,12 @@ impl CreateFirst for FakeFloor {
         Ok(!self.made.load(Ordering::SeqCst))
     }
 
-    async fn create(&self, account: FirstAccount) -> Result<(), CreateFirstError> {
+    async fn create(&self, account: FirstAccount) -> Result<Made, CreateFirstError> {
         if account.profile.username == "taken" {
             return Err(CreateFirstError::Refused("another account has this user name".to_owned()));
         }
         assert!(!self.made.swap(true, Ordering::SeqCst), "only one account may be the first");
-        Ok(())
+        Ok(Made::WithPassword)
     }
 }
 

@@ -24,6 +24,9 @@ section! {
         "TLS" tls: Option<Tls> = None;
         /// The one public address; empty means that of the front door. Sign-in, redirects and mail links use it.
         "PublicURL" public_url: WebUrl = WebUrl::default(), restart;
+        /// Issuer of an OpenID Connect provider that is not Keycloak: people sign in there, accounts are not managed from
+        /// here. Of the section `Keycloak`, which must be there, `URL`, `BackendURL` and `Realm` are not used then.
+        "Issuer" issuer: Option<WebUrl> = None, restart;
         /// Networks of reverse proxies whose forwarded headers are believed.
         "TrustedProxies" trusted_proxies: Vec<Network> = Vec::new(), restart;
         /// Whether the services also listen on ports of their own.
@@ -50,6 +53,8 @@ section! {
         "Instance" instance: Instance = Instance::default();
         /// Other installations.
         "Federation" federation: Federation = Federation::default();
+        /// Calls to other servers.
+        "Outbound" outbound: Outbound = Outbound::default();
         /// Calls to addresses learnt from others.
         "Peers" peers: Peers = Peers::default();
         /// Biomedical terms.
@@ -102,6 +107,14 @@ section! {
 }
 
 section! {
+    /// Calls to other servers (design: Outbound).
+    pub struct Outbound {
+        /// File with certificate authorities (PEM) that are trusted besides the system's.
+        "CertificateAuthorities" certificate_authorities: Option<PathBuf> = None, restart;
+    }
+}
+
+section! {
     /// Calls to addresses learnt from others (design: Outbound).
     pub struct Peers {
         /// Private and loopback networks that may be called although the address was learnt from a peer.
@@ -129,6 +142,11 @@ impl Appliance {
         let clean = "expected an address without ? and #";
         findings.need("Appliance.PublicURL", !self.public_url.has_query(), clean);
         findings.need("Appliance.Instance.URL", !self.instance.url.has_query(), clean);
+        if let Some(issuer) = &self.issuer {
+            let usable =
+                !issuer.is_empty() && !issuer.has_query() && (issuer.is_https() || issuer.is_loopback());
+            findings.need("Appliance.Issuer", usable, "expected an https address without ? and #");
+        }
         if self.trusted_proxies.iter().any(Network::is_everything) {
             findings.warn(
                 "Appliance.TrustedProxies",

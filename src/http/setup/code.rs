@@ -73,10 +73,19 @@ impl OneTimeCode {
 
 /// Shows the code at the terminal. Not through the log, which may be kept and sent elsewhere.
 pub(super) fn print(code: &str) {
-    let text =
-        format!("\nSet-up code for the first account, valid for one hour: {code}\nEnter it at /setup.\n");
+    show(&format!("\nSet-up code for the first account, valid for one hour: {code}\nEnter it at /setup.\n"));
+}
+
+/// Shows the first account's one-time password, in the same way.
+pub(super) fn print_password(password: &str) {
+    show(&format!(
+        "\nOne-time password of the first account, to be changed at the first sign-in: {password}\n"
+    ));
+}
+
+fn show(text: &str) {
     if let Err(error) = std::io::stderr().lock().write_all(text.as_bytes()) {
-        tracing::warn!(%error, "the set-up code could not be printed");
+        tracing::warn!(%error, "what belongs to the terminal could not be printed");
     }
 }
 

@@ -2,10 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::{CreateFirst, CreateFirstError, FirstAccount};
+use super::{CreateFirst, CreateFirstError, FirstAccount, Made};
 use crate::domain::error::{Kind, Kinded};
 use crate::service::Failure;
 use crate::service::setup::Setup;
+use crate::service::users::Way;
 
 impl From<Failure> for CreateFirstError {
     fn from(failure: Failure) -> Self {
@@ -22,8 +23,17 @@ impl CreateFirst for Setup {
         Ok(!self.complete().await?)
     }
 
-    async fn create(&self, account: FirstAccount) -> Result<(), CreateFirstError> {
-        self.first_account(account.profile, &account.password).await?;
-        Ok(())
+    fn username(&self) -> Option<String> {
+        self.first_username()
+    }
+
+    async fn create(&self, account: FirstAccount) -> Result<Made, CreateFirstError> {
+        let admitted = self.first_account(account.profile, &account.password).await?;
+        Ok(match admitted.map(|admitted| admitted.way) {
+            None => Made::WithPassword,
+            Some(Way::AsBefore) => Made::AsBefore,
+            Some(Way::Mailed) => Made::Mailed,
+            Some(Way::OneTimePassword(password)) => Made::OneTimePassword(password),
+        })
     }
 }

@@ -37,6 +37,31 @@ impl fmt::Debug for FirstAccount {
     }
 }
 
+/// How the owner of the first account gets in.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Made {
+    /// With the password that was entered.
+    WithPassword,
+    /// The identity provider had the account already; its password stays.
+    AsBefore,
+    /// The identity provider wrote to them.
+    Mailed,
+    /// With this one, for the terminal only.
+    OneTimePassword(String),
+}
+
+/// What the person at the page is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finished {
+    WithPassword,
+    AsBefore,
+    Mailed,
+    /// A one-time password was printed in the terminal the service was started from.
+    Printed,
+    /// Nobody could be told a password: the operator makes one.
+    Untold,
+}
+
 /// Why the first account was not made.
 #[derive(Debug, Error)]
 pub enum CreateFirstError {
@@ -54,8 +79,13 @@ pub trait CreateFirst: Send + Sync + fmt::Debug {
     /// Whether there is no account yet.
     async fn needed(&self) -> Result<bool, CreateFirstError>;
 
+    /// The account's user name, where it is given and passwords are kept elsewhere.
+    fn username(&self) -> Option<String> {
+        None
+    }
+
     /// Makes the account as an active developer; checks names and password.
-    async fn create(&self, account: FirstAccount) -> Result<(), CreateFirstError>;
+    async fn create(&self, account: FirstAccount) -> Result<Made, CreateFirstError>;
 }
 
 /// Where the operator finds the code.
@@ -151,7 +181,7 @@ impl Setup {
     }
 
     /// Makes the first account if the code is right. A refused account leaves the code usable.
-    pub async fn finish(&self, typed: &str, account: FirstAccount) -> Result<(), SetupError> {
+    pub async fn finish(&self, typed: &str, account: FirstAccount) -> Result<Finished, SetupError> {
         let mut code = self.code.lock().await;
         if !self.create.needed().await? {
             return Err(SetupError::Done);
@@ -161,10 +191,25 @@ impl Setup {
             Some(Verdict::Wrong { left }) => return Err(SetupError::WrongCode(left)),
             Some(Verdict::Spent) | None => return Err(SetupError::NoCode),
         }
-        self.create.create(account).await?;
+        let made = self.create.create(account).await?;
         *code = None;
         self.remove_file().await;
-        Ok(())
+        Ok(match made {
+            Made::WithPassword => Finished::WithPassword,
+            Made::AsBefore => Finished::AsBefore,
+            Made::Mailed => Finished::Mailed,
+            Made::OneTimePassword(password) if self.terminal => {
+                code::print_password(&password);
+                Finished::Printed
+            }
+            // Kept nowhere: another one is made at a terminal.
+            Made::OneTimePassword(_) => Finished::Untold,
+        })
+    }
+
+    /// The given user name of the first account, where passwords are kept elsewhere.
+    pub fn username(&self) -> Option<String> {
+        self.create.username()
     }
 
     async fn remove_file(&self) {

@@ -6,7 +6,7 @@ use poem::endpoint::{BoxEndpoint, make};
 use poem::http::{Method, StatusCode, header};
 use poem::{EndpointExt, IntoResponse, Request, Response, Route};
 
-use super::{CodeLocation, FirstAccount, Setup, SetupError};
+use super::{CodeLocation, Finished, FirstAccount, Setup, SetupError};
 use crate::domain::clock::Random;
 use crate::domain::users::Profile;
 use crate::http::pages::form::Fields;
@@ -14,6 +14,8 @@ use crate::http::pages::guard::Guard;
 use crate::http::pages::{Value, alert, fill, message, page};
 
 const FORM: &str = include_str!("../pages/setup.html");
+/// Where passwords are kept by an identity provider.
+const SHORT_FORM: &str = include_str!("../pages/setup_provider.html");
 const FINISHED: &str = include_str!("../pages/setup_done.html");
 
 /// `/setup`. `secure` says that browsers reach it over TLS. The guard does not ask for one origin: the first
@@ -55,7 +57,7 @@ impl Edge {
         }
         let text = |name: &str| fields.text(name).to_owned();
         let profile = Profile {
-            username: text("username"),
+            username: self.setup.username().unwrap_or_else(|| text("username")),
             email: text("email"),
             first_name: text("firstName"),
             last_name: text("lastName"),
@@ -63,8 +65,10 @@ impl Edge {
         };
         let account = FirstAccount { profile, password: text("password") };
         match self.setup.finish(fields.text("code"), account).await {
-            Ok(()) => {
-                let values = [("username", Value::Text(fields.text("username")))];
+            Ok(finished) => {
+                let name = self.setup.username().unwrap_or_else(|| text("username"));
+                let next = next(finished, &name);
+                let values = [("username", Value::Text(&name)), ("next", Value::Text(&next))];
                 page(StatusCode::OK, "Set-up finished", &fill(FINISHED, &values), None)
             }
             Err(SetupError::Done) => done(),
@@ -102,8 +106,36 @@ impl Edge {
         for name in ["code", "username", "email", "firstName", "lastName", "affiliation"] {
             values.push((name, Value::Text(fields.text(name))));
         }
-        let shown = page(status, "Set up", &fill(FORM, &values), None);
+        let given = self.setup.username();
+        if let Some(given) = &given {
+            values.push(("given", Value::Text(given)));
+        }
+        let form = if given.is_some() { SHORT_FORM } else { FORM };
+        let shown = page(status, "Set up", &fill(form, &values), None);
         shown.with_header(header::SET_COOKIE, cookie).into_response()
+    }
+}
+
+/// The first thing to do, in words.
+fn next(finished: Finished, name: &str) -> String {
+    match finished {
+        Finished::WithPassword => "Sign in at your front end with the password you chose.".to_owned(),
+        Finished::AsBefore => {
+            format!(
+                "Sign in at your front end: the identity provider knows {name} already, with the password it has."
+            )
+        }
+        Finished::Mailed => {
+            "Choose a password with the link in the mail that the identity provider sent.".to_owned()
+        }
+        Finished::Printed => {
+            "Sign in with the one-time password that is printed in the terminal the service was started from."
+                .to_owned()
+        }
+        Finished::Untold => format!(
+            "The identity provider could not send a mail. Run cv3-backend user reset-password --user {name} at a \
+             terminal: it prints a one-time password."
+        ),
     }
 }
 

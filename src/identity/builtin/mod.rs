@@ -192,6 +192,20 @@ impl Identity for Issuer {
         Ok(found.into_iter().next().map(|account| account.account_id))
     }
 
+    async fn by_username(&self, username: &str) -> Result<Option<UserId>, IdentityError> {
+        let username = username.trim().to_lowercase();
+        let found = self.accounts().find(&Filter::equals("username", username).page(0, 1)).await?;
+        Ok(found.into_iter().next().map(|account| account.account_id))
+    }
+
+    async fn by_subject(&self, subject: &str) -> Result<UserId, IdentityError> {
+        UserId::parse(subject).map_err(|_| IdentityError::NoUser)
+    }
+
+    async fn one_time_password(&self, user: &UserId) -> Result<String, IdentityError> {
+        self.set_one_time_password(user).await
+    }
+
     /// There is no mail here: the password is handed over.
     async fn invite(&self, user: &UserId) -> Result<Invitation, IdentityError> {
         Ok(Invitation::OneTimePassword(self.set_one_time_password(user).await?))

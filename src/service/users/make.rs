@@ -14,6 +14,7 @@ use crate::ports::Ports;
 use crate::service::Failure;
 use crate::service::auth::{As, SystemAdmin, user_key};
 use crate::service::mail::{Event, Recipient, notify};
+use crate::store::StoreError;
 
 /// Size of users' keys (specification §3.3).
 const USER_KEY_BITS: usize = 4096;
@@ -35,7 +36,81 @@ impl std::fmt::Debug for Made {
     }
 }
 
+/// How somebody who is known at the provider gets in.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Way {
+    /// As before: the account was there already and keeps its password.
+    AsBefore,
+    /// The provider wrote to them.
+    Mailed,
+    /// To be handed over.
+    OneTimePassword(String),
+}
+
+impl std::fmt::Debug for Way {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::AsBefore => "AsBefore",
+            Self::Mailed => "Mailed",
+            Self::OneTimePassword(_) => "OneTimePassword(…)",
+        })
+    }
+}
+
+/// An account of the provider that may be used here now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    pub user_id: UserId,
+    pub username: String,
+    pub way: Way,
+}
+
 impl Users {
+    /// Lets somebody in by hand: an account that the provider has under this user name or e-mail as it is, else a new
+    /// one (specification §4.2).
+    pub async fn bring_in(
+        &self,
+        admin: &As<SystemAdmin>,
+        profile: Profile,
+        role: Role,
+    ) -> Result<Admitted, Failure> {
+        may_give(admin, role)?;
+        let budget = self.default_budget().await?;
+        alone(&self.ports, async {
+            let held = match self.ports.identity.by_username(&profile.username).await? {
+                Some(id) => Some(id),
+                None => self.ports.identity.by_email(&profile.email).await?,
+            };
+            admit(&self.ports, held, profile, role, budget).await
+        })
+        .await
+    }
+
+    /// Lets in whom the provider calls so, for providers whose accounts are not managed from here.
+    pub async fn bring_in_subject(
+        &self,
+        admin: &As<SystemAdmin>,
+        subject: &str,
+        role: Role,
+    ) -> Result<UserId, Failure> {
+        may_give(admin, role)?;
+        let budget = self.default_budget().await?;
+        alone(&self.ports, async {
+            let id = self.ports.identity.by_subject(subject).await.map_err(refused)?;
+            if self.ports.identity.profile(&id).await?.is_none() {
+                return Err(Failure::not_found("user", subject));
+            }
+            attach(&self.ports, &id, role, budget).await?;
+            Ok(id)
+        })
+        .await
+    }
+
+    /// A new one-time password, for the operator's tool.
+    pub async fn one_time_password(&self, _: &As<SystemAdmin>, id: &UserId) -> Result<String, Failure> {
+        Ok(self.ports.identity.one_time_password(id).await?)
+    }
+
     /// Creates an account with a password, or with none yet, for the operator's tool.
     pub async fn create(
         &self,
@@ -109,17 +184,11 @@ impl Users {
     }
 
     async fn invited(&self, id: UserId) -> Result<Made, Failure> {
-        match self.ports.identity.invite(&id).await {
-            Ok(Invitation::Mailed) => Ok(Made { user_id: id, one_time_password: None }),
-            Ok(Invitation::OneTimePassword(password)) => {
-                Ok(Made { user_id: id, one_time_password: Some(password) })
-            }
-            Err(failure) => {
-                self.ports.store.users().delete(id.as_str()).await?;
-                undo(&self.ports, &id).await?;
-                Err(failure.into())
-            }
-        }
+        let one_time_password = match invite(&self.ports, &id).await? {
+            Invitation::Mailed => None,
+            Invitation::OneTimePassword(password) => Some(password),
+        };
+        Ok(Made { user_id: id, one_time_password })
     }
 
     pub(super) async fn default_budget(&self) -> Result<i64, Failure> {
@@ -171,6 +240,71 @@ pub(super) async fn alone<T>(
     };
     ports.broker.unlock("accounts", &holder).await?;
     done
+}
+
+/// Lets in the account of exactly this user name, made if there is none; used by the first set-up (specification §4.1).
+pub(in crate::service) async fn admit_named(
+    ports: &Ports,
+    profile: Profile,
+    role: Role,
+    budget: i64,
+) -> Result<Admitted, Failure> {
+    alone(ports, async {
+        let held = ports.identity.by_username(&profile.username).await?;
+        admit(ports, held, profile, role, budget).await
+    })
+    .await
+}
+
+/// An account the provider has is left as it is; a new one is invited, and taken back if that fails.
+async fn admit(
+    ports: &Ports,
+    held: Option<UserId>,
+    profile: Profile,
+    role: Role,
+    budget: i64,
+) -> Result<Admitted, Failure> {
+    if let Some(user_id) = held {
+        attach(ports, &user_id, role, budget).await?;
+        let username = ports.identity.profile(&user_id).await?.map_or(profile.username, |held| held.username);
+        return Ok(Admitted { user_id, username, way: Way::AsBefore });
+    }
+    let username = profile.username.clone();
+    let new = NewUser { profile, role, active: true, allow_login: true, budget: Some(budget) };
+    let user_id = create_alone(ports, &new, budget, None).await?;
+    let way = match invite(ports, &user_id).await? {
+        Invitation::Mailed => Way::Mailed,
+        Invitation::OneTimePassword(password) => Way::OneTimePassword(password),
+    };
+    Ok(Admitted { user_id, username, way })
+}
+
+/// Gives an account of the provider its entry and key here.
+async fn attach(ports: &Ports, id: &UserId, role: Role, budget: i64) -> Result<(), Failure> {
+    ports.secrets.create_key(&user_key(id), USER_KEY_BITS).await?;
+    let change = |entry: &mut UserInfo| {
+        entry.role = role;
+        entry.active = true;
+        Ok::<(), StoreError>(())
+    };
+    if ports.store.users().update(id.as_str(), change).await?.is_none() {
+        let created_at = Some(ports.clock.now());
+        let entry = UserInfo { role, active: true, budget, created_at, ..UserInfo::absent(id.clone()) };
+        ports.store.users().insert(id.as_str(), &entry).await?;
+    }
+    changed(ports, id).await
+}
+
+/// Invites who was just made; what fails is undone.
+async fn invite(ports: &Ports, id: &UserId) -> Result<Invitation, Failure> {
+    match ports.identity.invite(id).await {
+        Ok(invitation) => Ok(invitation),
+        Err(failure) => {
+            ports.store.users().delete(id.as_str()).await?;
+            undo(ports, id).await?;
+            Err(failure.into())
+        }
+    }
 }
 
 /// Creates account, entry and key; used by the operator's tool and by the first set-up.
