@@ -211,9 +211,12 @@ pub fn options(loaded: &Loaded) -> Options {
     let public_url = public_url(loaded);
     let public = WebUrl::from(public_url.as_str());
     let mut redirect_urls = config.keycloak.clone().unwrap_or_default().redirects(&public);
-    // The documentation pages sign in too: at the front door and on the services' own ports.
-    redirect_urls.push(format!("{public_url}/docs/oauth-receiver.html"));
-    for service in [Service::Admin, Service::Query].iter().filter(|_| appliance.service_ports) {
+    // The documentation pages sign in too where the issuer is ours: at the front door and on the services' own ports.
+    let ours = config.keycloak.is_none();
+    if ours {
+        redirect_urls.push(format!("{public_url}/docs/oauth-receiver.html"));
+    }
+    for service in [Service::Admin, Service::Query].iter().filter(|_| ours && appliance.service_ports) {
         if let Some(port) = service.port_offset().and_then(|offset| loaded.bind.port().checked_add(offset)) {
             redirect_urls
                 .push(format!("http://{}/docs/oauth-receiver.html", SocketAddr::new(loaded.bind.ip(), port)));

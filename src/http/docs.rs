@@ -62,8 +62,8 @@ fn localise(mut document: Value, services: &Services, server: &str) -> Value {
     if let Some(fields) = document.as_object_mut() {
         fields.insert("servers".into(), json!([{"url": server, "description": "This installation"}]));
     }
-    // Providers other than Keycloak have addresses of their own.
-    if info.realm.is_empty() {
+    // Elsewhere our client is confidential, which a page cannot be: a token is pasted.
+    if !services.auth.issues_tokens() {
         return document;
     }
     if let Some(schemes) = document.pointer_mut("/components/securitySchemes").and_then(Value::as_object_mut)

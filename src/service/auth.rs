@@ -1,5 +1,7 @@
 //! Who is asking and what that proves. The constructors of the proofs are private to this file.
 
+mod sign_in;
+
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use crate::domain::access::{Duty, may};
 use crate::domain::ids::{NetworkId, NodeId, SourceId, UserId};
 use crate::domain::queries::Granularity;
 use crate::domain::users::{Profile, Role, UserInfo};
-use crate::identity::{Claims, IdentityError, IssuerInfo, Lack, Tokens};
+use crate::identity::{Claims, IdentityError, IssuerInfo, Lack};
 use crate::ports::Ports;
 use crate::secrets::{Purpose, SecretsError};
 use crate::store::StoreError;
@@ -229,6 +231,11 @@ impl Auth {
         self.ports.identity.info()
     }
 
+    /// Whether people sign in at our own issuer.
+    pub fn issues_tokens(&self) -> bool {
+        self.ports.identity.issuer().is_some()
+    }
+
     /// The local user behind an access token: active, with a key, not a service account (specification §5.2).
     pub async fn user(&self, token: &str) -> Result<Caller, Failure> {
         let claims = self.ports.identity.verify(token).await?;
@@ -368,36 +375,6 @@ impl Auth {
         As { caller: Caller { user, profile }, duty: PhantomData }
     }
 
-    /// Exchanges a code for tokens after the checks of specification §5.1; `hints` are the `Referer` and `Origin` headers.
-    pub async fn sign_in(
-        &self,
-        code: &str,
-        redirect_uri: Option<&str>,
-        verifier: Option<&str>,
-        hints: [Option<&str>; 2],
-    ) -> Result<Tokens, Failure> {
-        let redirect = self.redirect_uri(redirect_uri, hints);
-        let tokens = self.ports.identity.exchange_code(code, &redirect, verifier).await?;
-        self.admitted(&tokens).await?;
-        Ok(tokens)
-    }
-
-    /// Exchanges a refresh token, with the same checks as at sign-in.
-    pub async fn refresh(&self, refresh_token: &str) -> Result<Tokens, Failure> {
-        let tokens = self.ports.identity.refresh(refresh_token).await?;
-        self.admitted(&tokens).await?;
-        Ok(tokens)
-    }
-
-    /// Whoever got tokens may use them here. The code was good: what is refused now is a permission (specification §5.1).
-    async fn admitted(&self, tokens: &Tokens) -> Result<(), Failure> {
-        match self.user(&tokens.access_token).await {
-            Ok(_) => Ok(()),
-            Err(Failure::Unauthenticated(reason)) => Err(Failure::Forbidden(reason)),
-            Err(other) => Err(other),
-        }
-    }
-
     /// An account as its own caller, for the operator at the machine; checked like any other.
     pub async fn in_place_of(&self, _: &As<SystemAdmin>, user: &UserId) -> Result<Caller, Failure> {
         let profile = self.ports.identity.profile(user).await?;
@@ -422,38 +399,6 @@ impl Auth {
     /// What this installation's client lacks at the identity provider, for the operator.
     pub async fn lacks(&self, _: &As<SystemAdmin>, nexus: bool) -> Result<Vec<Lack>, Failure> {
         Ok(self.ports.identity.lacks(nexus).await?)
-    }
-
-    /// The contract's body has no `redirect_uri`: resolution order of specification §5.1.
-    fn redirect_uri(&self, given: Option<&str>, [referer, origin]: [Option<&str>; 2]) -> String {
-        let options = self.options.now();
-        let allowed = &options.redirect_urls;
-        if let Some(given) = given.filter(|uri| allowed.iter().any(|a| a == uri)) {
-            return given.to_owned();
-        }
-        // Our own issuer compares it exactly and says what is wrong.
-        if let Some(given) = given.filter(|_| self.ports.identity.issuer().is_some()) {
-            return given.to_owned();
-        }
-        let of_folder = |page: &str| {
-            let folder = page.split(['?', '#']).next()?.rsplit_once('/')?.0;
-            allowed.iter().find(|a| **a == format!("{folder}/callback.html"))
-        };
-        if let Some(found) = referer.and_then(of_folder) {
-            return found.clone();
-        }
-        let same_origin = |o: &str| {
-            let origin = format!("{}/", o.trim_end_matches('/'));
-            // The documentation pages always say where they are.
-            let mut matching = allowed
-                .iter()
-                .filter(|a| a.starts_with(&origin) && !a.ends_with("/docs/oauth-receiver.html"));
-            matching.next().filter(|_| matching.next().is_none())
-        };
-        if let Some(found) = origin.and_then(same_origin) {
-            return found.clone();
-        }
-        allowed.first().cloned().unwrap_or_default()
     }
 
     /// A token for uploading files, bound to the user and, if given, to one source.

@@ -1,5 +1,6 @@
 //! The provider's published keys and the signatures they prove (RFC 7515, RFC 7517).
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -23,35 +24,49 @@ const MOST: usize = 64;
 /// The keys as last fetched.
 #[derive(Default)]
 pub(super) struct Keys {
+    held: Mutex<Held>,
+    /// Held by who fetches, so that one request does; signatures by known keys are checked without it.
+    fetching: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Held {
+    keys: Arc<[CoreJsonWebKey]>,
     /// When a key that was not among them was last looked for.
     looked: Option<Instant>,
     /// When they could last not be fetched.
     failed: Option<Instant>,
-    keys: Vec<CoreJsonWebKey>,
 }
 
 impl Keys {
-    /// Proves a signature with the key of this id, or without an id with any key.
-    fn prove(&self, header: &Header, signed: &str, signature: &[u8]) -> Proof {
-        let named = |key: &&CoreJsonWebKey| match (&header.kid, key.key_id()) {
-            (Some(kid), Some(id)) => kid == id.as_str(),
-            (Some(_), None) => false,
-            (None, _) => true,
-        };
-        // A key for one algorithm is not good for another (RFC 7517 §4.4).
-        let meant = |key: &&CoreJsonWebKey| match key.signing_alg() {
-            JsonWebKeyAlgorithm::Unspecified => true,
-            JsonWebKeyAlgorithm::Algorithm(alg) => *alg == header.alg,
-            JsonWebKeyAlgorithm::Unsupported => false,
-        };
-        let mut candidates = self.keys.iter().filter(named).peekable();
-        if candidates.peek().is_none() {
-            return Proof::UnknownKey;
-        }
-        let good =
-            |key: &CoreJsonWebKey| key.verify_signature(&header.alg, signed.as_bytes(), signature).is_ok();
-        if candidates.filter(meant).any(good) { Proof::Good } else { Proof::Bad }
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn all(&self) -> Arc<[CoreJsonWebKey]> {
+        self.held().keys.clone()
+    }
+}
+
+/// Proves a signature with the key of the token's id, or without an id with any key.
+fn prove(keys: &[CoreJsonWebKey], header: &Header, signed: &str, signature: &[u8]) -> Proof {
+    let named = |key: &&CoreJsonWebKey| match (&header.kid, key.key_id()) {
+        (Some(kid), Some(id)) => kid == id.as_str(),
+        (Some(_), None) => false,
+        (None, _) => true,
+    };
+    // A key for one algorithm is not good for another (RFC 7517 §4.4).
+    let meant = |key: &&CoreJsonWebKey| match key.signing_alg() {
+        JsonWebKeyAlgorithm::Unspecified => true,
+        JsonWebKeyAlgorithm::Algorithm(alg) => *alg == header.alg,
+        JsonWebKeyAlgorithm::Unsupported => false,
+    };
+    let mut candidates = keys.iter().filter(named).peekable();
+    if candidates.peek().is_none() {
+        return Proof::UnknownKey;
+    }
+    let good = |key: &CoreJsonWebKey| key.verify_signature(&header.alg, signed.as_bytes(), signature).is_ok();
+    if candidates.filter(meant).any(good) { Proof::Good } else { Proof::Bad }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -107,32 +122,53 @@ impl Keycloak {
     /// What a token says whose signature is good (`Keycloak.Validation: local`).
     pub(super) async fn read_locally(&self, token: &str) -> Result<Said, IdentityError> {
         let (header, said, signed, signature) = parsed(token, !self.manages())?;
-        let mut keys = self.inner.keys.lock().await;
-        let mut proof = keys.prove(&header, signed, &signature);
-        if proof == Proof::UnknownKey {
-            // The first fetch is not one of those that are counted: without any key nothing can be said of any token.
-            if !keys.keys.is_empty() {
-                if keys.looked.is_some_and(|at| at.elapsed() < AGAIN) {
-                    return Err(refused("it was signed with an unknown key"));
-                }
-                keys.looked = Some(Instant::now());
-            }
-            if keys.failed.is_some_and(|at| at.elapsed() < PAUSE) {
-                return Err(unread());
-            }
-            match self.fetched_keys().await {
-                Ok(fetched) => (keys.keys, keys.failed) = (fetched, None),
-                Err(error) => {
-                    (keys.looked, keys.failed) = (None, Some(Instant::now()));
-                    return Err(error);
-                }
-            }
-            proof = keys.prove(&header, signed, &signature);
-        }
+        let known = prove(&self.inner.keys.all(), &header, signed, &signature);
+        let proof = match known {
+            Proof::UnknownKey => prove(&self.looked_for(&header).await?, &header, signed, &signature),
+            known => known,
+        };
         match proof {
             Proof::Good => Ok(said),
             Proof::Bad => Err(refused("its signature is wrong")),
             Proof::UnknownKey => Err(refused("it was signed with an unknown key")),
+        }
+    }
+
+    /// The keys after looking for one that is not among them, at most once a minute. The first fetch is not one of
+    /// those that are counted: without any key nothing can be said of any token.
+    async fn looked_for(&self, header: &Header) -> Result<Arc<[CoreJsonWebKey]>, IdentityError> {
+        let keys = &self.inner.keys;
+        let _fetching = keys.fetching.lock().await;
+        {
+            let mut held = keys.held();
+            let there = |key: &CoreJsonWebKey| {
+                header.kid.as_deref().is_none_or(|kid| key.key_id().is_some_and(|id| id.as_str() == kid))
+            };
+            // Somebody else has fetched meanwhile.
+            if held.keys.iter().any(there) {
+                return Ok(held.keys.clone());
+            }
+            if held.failed.is_some_and(|at| at.elapsed() < PAUSE) {
+                return Err(unread());
+            }
+            if !held.keys.is_empty() {
+                if held.looked.is_some_and(|at| at.elapsed() < AGAIN) {
+                    return Ok(held.keys.clone());
+                }
+                held.looked = Some(Instant::now());
+            }
+        }
+        let fetched = self.fetched_keys().await;
+        let mut held = keys.held();
+        match fetched {
+            Ok(fetched) => {
+                (held.keys, held.failed) = (fetched.into(), None);
+                Ok(held.keys.clone())
+            }
+            Err(error) => {
+                (held.looked, held.failed) = (None, Some(Instant::now()));
+                Err(error)
+            }
         }
     }
 

@@ -96,10 +96,10 @@ pub struct Keycloak {
 struct Inner {
     settings: Settings,
     doors: Doors,
-    provider: Mutex<provider::Known>,
+    provider: provider::Place,
     secret: Mutex<Held>,
     service: Mutex<Option<ServiceToken>>,
-    keys: Mutex<Keys>,
+    keys: Keys,
 }
 
 impl fmt::Debug for Keycloak {
@@ -114,10 +114,10 @@ impl Keycloak {
         let inner = Inner {
             settings,
             doors,
-            provider: Mutex::default(),
+            provider: provider::Place::default(),
             secret: Mutex::default(),
             service: Mutex::default(),
-            keys: Mutex::default(),
+            keys: Keys::default(),
         };
         Self { inner: Arc::new(inner) }
     }

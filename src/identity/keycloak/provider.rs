@@ -1,6 +1,6 @@
 //! Where the provider's endpoints are (OpenID Connect Discovery 1.0 §4).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use openidconnect::url::Url;
@@ -20,6 +20,8 @@ pub(super) const PAUSE: Duration = Duration::from_secs(2);
 pub(super) struct Provider {
     /// What `iss` may say.
     pub issuers: Vec<String>,
+    /// What the provider calls itself where servers call it.
+    pub called: String,
     pub token: Url,
     pub introspection: Option<Url>,
     pub jwks: Url,
@@ -28,10 +30,35 @@ pub(super) struct Provider {
 }
 
 /// What is remembered of looking for the provider.
-#[derive(Debug, Default)]
-pub(super) struct Known {
+#[derive(Default)]
+pub(super) struct Place {
+    known: Mutex<Known>,
+    /// Held by who looks, so that one request does; what is known is read without it.
+    looking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Known {
     found: Option<(Instant, Arc<Provider>)>,
     failed: Option<(Instant, String)>,
+}
+
+impl Place {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The provider as found within `age`, or why it was not found a moment ago; `None` = somebody should look.
+    fn remembered(&self, age: Duration) -> Option<Result<Arc<Provider>, IdentityError>> {
+        let known = self.known();
+        match (&known.found, &known.failed) {
+            (Some((at, provider)), _) if at.elapsed() < age => Some(Ok(provider.clone())),
+            (_, Some((at, reason))) if at.elapsed() < PAUSE => {
+                Some(Err(IdentityError::Unavailable(reason.clone())))
+            }
+            _ => None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -69,18 +96,17 @@ impl Keycloak {
     /// The provider's endpoints, asked for again when they are older than `age`; with Keycloak not answering at the back
     /// channel the front one is used (specification §16 row 16).
     pub(super) async fn provider(&self, age: Duration) -> Result<Arc<Provider>, IdentityError> {
-        let mut known = self.inner.provider.lock().await;
-        if let Some((at, provider)) = &known.found
-            && at.elapsed() < age
-        {
-            return Ok(provider.clone());
+        let place = &self.inner.provider;
+        if let Some(known) = place.remembered(age) {
+            return known;
         }
-        if let Some((at, reason)) = &known.failed
-            && at.elapsed() < PAUSE
-        {
-            return Err(IdentityError::Unavailable(reason.clone()));
+        let _looking = place.looking.lock().await;
+        if let Some(known) = place.remembered(age) {
+            return known;
         }
-        match self.discover().await {
+        let found = self.discover().await;
+        let mut known = place.known();
+        match found {
             Ok(provider) => {
                 let provider = Arc::new(provider);
                 *known = Known { found: Some((Instant::now(), provider.clone())), failed: None };
@@ -113,7 +139,8 @@ impl Keycloak {
             Kind::OpenId { issuer } => {
                 let document = self.document(issuer).await?;
                 return Ok(Provider {
-                    issuers: vec![document.issuer],
+                    issuers: vec![document.issuer.clone()],
+                    called: document.issuer,
                     token: address(&document.token_endpoint)?,
                     introspection: document.introspection_endpoint.as_deref().map(address).transpose()?,
                     jwks: address(&document.jwks_uri)?,
@@ -136,6 +163,7 @@ impl Keycloak {
             introspection: document.introspection_endpoint.as_deref().map(endpoint).transpose()?,
             jwks: endpoint(&document.jwks_uri)?,
             admin: Some(of_realm(&format!("{}/admin", base.trim_end_matches('/')), realm)),
+            called: document.issuer,
             issuers,
         })
     }

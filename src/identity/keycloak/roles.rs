@@ -6,8 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::Keycloak;
+use super::provider::KEPT;
 use super::said::Said;
+use super::{Keycloak, shown};
 use crate::identity::{IdentityError, Lack};
 
 /// Roles of the service account: name, the client they belong to, what fails without them; required ones first.
@@ -55,14 +56,31 @@ impl Keycloak {
     pub(super) async fn missing(&self, nexus: bool) -> Result<Vec<Lack>, IdentityError> {
         let token = self.service_token().await?;
         let mut lacks = lacking(&carried(&token), nexus);
-        // Keycloak introspects a token only for clients that are among its audience: without the mapper nobody's token
-        // is active, though signing in works.
-        if !self.inner.settings.local && Said::of_introspection(&self.introspected(&token).await?).is_none() {
-            let client = self.client_id();
+        if self.inner.settings.local {
+            return Ok(lacks);
+        }
+        let client = self.client_id();
+        // Keycloak introspects a token only for clients that are among its audience ("Upgrading Guide", token
+        // introspection now validates audience claim): without the mapper nobody's token is active, though codes are
+        // exchanged.
+        if Said::of_introspection(&self.introspected(&token).await?).is_none() {
             lacks.push(Lack {
                 text: format!(
                     "Keycloak calls our own token inactive: give the client {client} a mapper of the kind Audience that \
                      includes {client}, in its dedicated scope or in a default one"
+                ),
+                optional: false,
+            });
+        }
+        // A Keycloak without a fixed host name calls itself by the address it is called at, and tokens that it issued
+        // under another one inactive ("Configuring the hostname"; the realm's address is part of the check).
+        let provider = self.provider(KEPT).await?;
+        if provider.issuers.first() != Some(&provider.called) {
+            lacks.push(Lack {
+                text: format!(
+                    "Keycloak calls itself {} at Keycloak.BackendURL and calls tokens of Keycloak.URL inactive there: \
+                     give Keycloak a fixed host name, or set Keycloak.Validation to local",
+                    shown(&provider.called)
                 ),
                 optional: false,
             });

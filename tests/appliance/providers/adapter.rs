@@ -210,6 +210,12 @@ pub async fn the_back_channel_may_fail_and_slashes_do_not_matter(provider: &Prov
     let home = open(realm(&relay.url, &relay.url), false);
     let error = home.port.ping().await.unwrap_err();
     assert!(matches!(&error, IdentityError::Unavailable(text) if text.contains("calls itself")), "{error}");
+    // Without a fixed host name the two channels would be two issuers: found out before anybody signs in.
+    let home = open(realm(&relay.url, &server.url), false);
+    let lacks = home.port.lacks(false).await.unwrap();
+    assert!(lacks.iter().any(|lack| !lack.optional && lack.text.contains("fixed host name")), "{lacks:?}");
+    let home = at(server);
+    assert_eq!(home.port.lacks(true).await.unwrap(), Vec::new());
     // Wrong realms and wrong paths are said, not guessed.
     let missing =
         Kind::Keycloak { url: server.url.clone(), backend_url: server.url.clone(), realm: "other".into() };
