@@ -9,6 +9,7 @@ pub mod config;
 pub mod demo;
 pub mod doctor;
 pub mod ingest;
+pub mod install;
 pub mod integrity;
 pub mod maintenance;
 pub mod manage;
@@ -21,7 +22,7 @@ pub mod users;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -68,6 +69,10 @@ enum Verb {
     Serve(serve::Serve),
     /// Start with synthetic or your own patients, ask three questions, and keep serving
     Demo(demo::Demo),
+    /// Make this installation ready for use, with its first account; does nothing where that is done
+    Install(install::Install),
+    /// Check a configuration file and put it in the place of the one in use
+    UpdateConfig(install::UpdateConfig),
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Config),
@@ -143,6 +148,16 @@ impl Common {
         crate::appliance::configure(&sources)
     }
 
+    /// The same with another file.
+    pub fn with_config(&self, file: &Path) -> Self {
+        Self { config: Some(file.to_owned()), ..self.clone() }
+    }
+
+    /// The file that was named with `--config`.
+    pub fn named_config(&self) -> Option<PathBuf> {
+        self.config.clone()
+    }
+
     /// The installation opened for a tool, prepared if this is its first use.
     pub async fn open(&self) -> anyhow::Result<(Loaded, Wired)> {
         let loaded = self.load()?;
@@ -202,6 +217,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command.verb {
         Verb::Serve(serve) => serve.run(&common).await,
         Verb::Demo(demo) => demo.run(&common, &output).await,
+        Verb::Install(install) => install.run(&common, &output).await,
+        Verb::UpdateConfig(update) => update.run(&common, &output),
         Verb::Config(verb) => verb.run(&common, &output),
         Verb::Doctor => doctor::run(&common, &output).await,
         Verb::Check => integrity::run(&common, &output, false).await,

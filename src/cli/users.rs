@@ -90,39 +90,7 @@ impl UserVerb {
         let admin = wired.services.auth.operator::<SystemAdmin>();
         match self {
             Self::Manage(manage) => manage.run(&wired, output).await,
-            Self::Add(add) => {
-                let profile = Profile {
-                    username: add.username.unwrap_or_else(|| add.email.clone()),
-                    email: add.email,
-                    first_name: add.first_name,
-                    last_name: add.last_name,
-                    affiliation: add.affiliation,
-                };
-                let Some(issuer) = &wired.issuer else {
-                    if add.password_stdin {
-                        bail!("passwords are kept by the identity provider; leave --password-stdin out");
-                    }
-                    return bring_in(&wired, output, profile, add.role.into(), add.subject.as_deref()).await;
-                };
-                if add.subject.is_some() {
-                    bail!("--subject is for accounts of another identity provider");
-                }
-                let given = add.password_stdin.then(password_from_stdin).transpose()?;
-                output.say("making the account's key …");
-                let name = profile.username.clone();
-                let id =
-                    wired.services.users.create(&admin, profile, add.role.into(), given.as_deref()).await?;
-                let once = match given {
-                    Some(_) => None,
-                    None => Some(issuer.set_one_time_password(&id).await?),
-                };
-                output.result(&json!({"userId": id, "username": name, "oneTimePassword": once}), || match &once {
-                    Some(once) => format!(
-                        "account {name} created\none-time password (valid 7 days, change it at the first sign-in): {once}"
-                    ),
-                    None => format!("account {name} created"),
-                })
-            }
+            Self::Add(add) => add.run(&wired, output).await,
             Self::ResetPassword { user } => {
                 if !output.is_json() && !std::io::stdout().is_terminal() {
                     bail!("a password is printed on a terminal only; use --json to hand it to a program");
@@ -136,6 +104,58 @@ impl UserVerb {
                 })
             }
         }
+    }
+}
+
+impl Add {
+    /// A new account of this person.
+    pub fn of(profile: Profile, role: RoleName, password_stdin: bool) -> Self {
+        Self {
+            email: profile.email,
+            role,
+            subject: None,
+            username: Some(profile.username),
+            first_name: profile.first_name,
+            last_name: profile.last_name,
+            affiliation: profile.affiliation,
+            password_stdin,
+        }
+    }
+
+    /// Makes the account and says how its owner gets in.
+    pub async fn run(self, wired: &Wired, output: &Output) -> anyhow::Result<()> {
+        let admin = wired.services.auth.operator::<SystemAdmin>();
+        let add = self;
+        let profile = Profile {
+            username: add.username.unwrap_or_else(|| add.email.clone()),
+            email: add.email,
+            first_name: add.first_name,
+            last_name: add.last_name,
+            affiliation: add.affiliation,
+        };
+        let Some(issuer) = &wired.issuer else {
+            if add.password_stdin {
+                bail!("passwords are kept by the identity provider; leave --password-stdin out");
+            }
+            return bring_in(wired, output, profile, add.role.into(), add.subject.as_deref()).await;
+        };
+        if add.subject.is_some() {
+            bail!("--subject is for accounts of another identity provider");
+        }
+        let given = add.password_stdin.then(password_from_stdin).transpose()?;
+        output.say("making the account's key …");
+        let name = profile.username.clone();
+        let id = wired.services.users.create(&admin, profile, add.role.into(), given.as_deref()).await?;
+        let once = match given {
+            Some(_) => None,
+            None => Some(issuer.set_one_time_password(&id).await?),
+        };
+        output.result(&json!({"userId": id, "username": name, "oneTimePassword": once}), || match &once {
+                    Some(once) => format!(
+                        "account {name} created\none-time password (valid 7 days, change it at the first sign-in): {once}"
+                    ),
+                    None => format!("account {name} created"),
+                })
     }
 }
 
@@ -158,7 +178,13 @@ async fn bring_in(
         bail!("accounts are managed at the identity provider; say with --subject who it is there");
     }
     let email = profile.email.clone();
-    let Admitted { user_id, username, way } = wired.services.users.bring_in(&admin, profile, role).await?;
+    let admitted = wired.services.users.bring_in(&admin, profile, role).await?;
+    tell(output, admitted, &email)
+}
+
+/// Says how somebody the identity provider knows gets in; a password goes to a terminal or a program only.
+pub fn tell(output: &Output, admitted: Admitted, email: &str) -> anyhow::Result<()> {
+    let Admitted { user_id, username, way } = admitted;
     let told = output.is_json() || std::io::stdout().is_terminal();
     let once = match &way {
         Way::OneTimePassword(once) if told => Some(once),
