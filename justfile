@@ -46,6 +46,7 @@ generate:
     CV3_REGENERATE=1 cargo test --locked --lib config::
     CV3_REGENERATE=1 cargo test --locked --test appliance written_documents
     CV3_REGENERATE=1 cargo test --locked --test appliance an_administrator
+    CV3_REGENERATE=1 cargo test --locked --test appliance the_written_schema
 
 # Everything that must hold before a change lands
 ci:

@@ -34,6 +34,7 @@ pub fn root(service: Service, wired: &Wired) -> Option<Root> {
             let routes = health(
                 Route::new()
                     .nest("/", admin::api(services))
+                    .at("/graphql", admin::graphql::GraphQl::new(services.clone()))
                     .nest("/docs", docs::routes(services, Some("admin"))),
             );
             Wrapped::new(routes, edge(true), services.clone()).boxed()

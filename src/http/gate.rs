@@ -68,7 +68,8 @@ fn bearer(request: &Request) -> Result<Option<&str>, Failure> {
         .ok_or_else(|| Failure::Unauthenticated("the Authorization header must be `Bearer <token>`".into()))
 }
 
-fn required(request: &Request) -> Result<&str, Failure> {
+/// The token of a request that needs one.
+pub(super) fn required(request: &Request) -> Result<&str, Failure> {
     bearer(request)?
         .ok_or_else(|| Failure::Unauthenticated("sign in first: send an Authorization header".into()))
 }

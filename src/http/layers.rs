@@ -219,7 +219,9 @@ fn content_length(request: &Request) -> Option<u64> {
 /// write the caller's own history and budget only, reports a log; maintenance must be possible whatever else is.
 fn changes(method: &Method, path: &str) -> bool {
     let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    let asks = *method == Method::POST && matches!(path.trim_end_matches('/'), "/record" | "/meta/query");
+    // GraphQL refuses its own changes.
+    let asks = *method == Method::POST
+        && matches!(path.trim_end_matches('/'), "/record" | "/meta/query" | "/graphql");
     let beside = path.starts_with("/auth/") || path.starts_with("/log/") || path == "/config/maintenance";
     !reads && !asks && !beside
 }
@@ -316,6 +318,7 @@ mod tests {
     #[case(Method::POST, "/record/", false)]
     #[case(Method::POST, "/record", false)]
     #[case(Method::POST, "/auth/token", false)]
+    #[case(Method::POST, "/graphql", false)]
     #[case(Method::POST, "/sources", true)]
     #[case(Method::DELETE, "/record", true)]
     #[case(Method::POST, "/authors", true)]

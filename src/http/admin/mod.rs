@@ -3,6 +3,7 @@
 pub mod access_requests;
 pub mod dashboard;
 pub mod datafiles;
+pub mod graphql;
 pub mod groups;
 pub mod metasources;
 pub mod pipelines;

@@ -14,6 +14,7 @@ mod anonymous;
 mod callers;
 mod conventions;
 mod documents;
+mod graphql;
 mod history;
 mod levels;
 mod metasources;
