@@ -58,6 +58,9 @@ impl Outbound {
             Some(pem) => reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?,
             None => Vec::new(),
         };
+        if authorities.is_some() && own.is_empty() {
+            return Err(OutboundError::Setup("certificate authorities: the file has none".into()));
+        }
         let builder = || {
             reqwest::Client::builder()
                 .redirect(Policy::none())
