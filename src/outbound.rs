@@ -48,14 +48,19 @@ pub struct Outbound {
 }
 
 impl Outbound {
-    /// Trusts the system's certificate authorities and those given as PEM. Needs the process's TLS provider.
+    /// Trusts the system's certificate authorities and those given as PEM.
     pub fn new(authorities: Option<&[u8]>) -> Result<Self, OutboundError> {
+        // The client takes the process's TLS provider; the program has installed it already.
+        let _already = rustls::crypto::ring::default_provider().install_default();
         let setup =
             |e: reqwest::Error| OutboundError::Setup(format!("certificate authorities: {}", told(&e)));
         let own = match authorities {
             Some(pem) => reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?,
             None => Vec::new(),
         };
+        if authorities.is_some() && own.is_empty() {
+            return Err(OutboundError::Setup("certificate authorities: the file has none".into()));
+        }
         let builder = || {
             reqwest::Client::builder()
                 .redirect(Policy::none())
@@ -65,15 +70,14 @@ impl Outbound {
                 .user_agent(concat!("cv3-backend/", env!("CARGO_PKG_VERSION")))
                 .dns_resolver(Arc::new(Checked))
         };
-        let make = |builder: fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
-                    start: reqwest::ClientBuilder| {
-            let with = builder(start).tls_certs_merge(own.clone());
-            with.build()
+        let with_system = || {
+            let direct = builder().no_proxy().tls_certs_merge(own.clone()).build()?;
+            Ok::<_, reqwest::Error>(Self { direct, proxied: builder().tls_certs_merge(own.clone()).build()? })
         };
-        match (make(reqwest::ClientBuilder::no_proxy, builder()), make(|b| b, builder())) {
-            (Ok(direct), Ok(proxied)) => Ok(Self { direct, proxied }),
+        match with_system() {
+            Ok(client) => Ok(client),
             // A container without any authorities can still speak plain HTTP, and TLS with those that are given.
-            (Err(error), _) | (_, Err(error)) => {
+            Err(error) => {
                 tracing::warn!(error = told(&error), "the system has no certificate authorities to trust");
                 let only = |b: reqwest::ClientBuilder| b.tls_certs_only(own.clone()).build().map_err(setup);
                 Ok(Self { direct: only(builder().no_proxy())?, proxied: only(builder())? })
@@ -200,7 +204,6 @@ mod tests {
     }
 
     fn client() -> Outbound {
-        let _already = rustls::crypto::ring::default_provider().install_default();
         Outbound::new(None).unwrap()
     }
 

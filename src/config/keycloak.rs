@@ -16,7 +16,7 @@ section! {
         /// Address that browsers use; with or without closing slash, with or without a path such as `/auth`.
         "URL" url: WebUrl = "http://localhost:8080".into(), restart;
         /// Address for calls from server to server; empty means `URL`. Tokens of either issuer are accepted.
-        "BackendURL" backend_url: WebUrl = "http://localhost:8080".into(), restart;
+        "BackendURL" backend_url: WebUrl = WebUrl::default(), restart;
         /// Addresses to which a sign-in may return; empty means the callback pages under the public address.
         "RedirectURLs" redirect_urls: Vec<WebUrl> = Vec::new(), restart;
         /// Secret of the client, needed for the first run only; afterwards it is kept with the other secrets.
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn an_empty_back_channel_means_the_front_one() {
-        let keycloak = Keycloak { backend_url: "".into(), ..Keycloak::default() };
+        let keycloak = Keycloak { url: "https://id.example.org".into(), ..Keycloak::default() };
         assert_eq!(keycloak.backend(), &keycloak.url);
     }
 

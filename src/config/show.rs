@@ -69,13 +69,14 @@ pub fn check(loaded: &Loaded) -> Report {
     let file = loaded.path.as_ref().map_or("none".to_owned(), |path| path.display().to_string());
     let or =
         |given: bool, outside: &'static str, embedded: &'static str| if given { outside } else { embedded };
+    let provider = or(config.appliance.issuer.is_some(), "another openid provider", "keycloak");
     let facts = vec![
         format!("configuration: {file}"),
         format!("data directory: {}", loaded.data_directory.display()),
         format!("store: {}", config.engine()),
         format!("broker: {}", or(config.redis.is_some(), "redis", "embedded")),
         format!("secrets: {}", or(config.vault.is_some(), "vault", "embedded")),
-        format!("identity: {}", or(config.keycloak.is_some(), "keycloak", "built-in")),
+        format!("identity: {}", or(config.keycloak.is_some(), provider, "built-in")),
         format!("mail: {}", or(config.email.is_some(), "smtp", "outbox only")),
         budget(&loaded.config.appliance.privacy),
     ];

@@ -81,8 +81,8 @@ impl
 pub(super) type Introspected = StandardTokenIntrospectionResponse<Further, CoreTokenType>;
 type Errors = StandardErrorResponse<CoreErrorResponseType>;
 
-/// Our client with the two endpoints it calls.
-type OurClient = Client<
+/// Our client, with or without the introspection and the token endpoint.
+type ClientWith<Introspection, Token> = Client<
     EmptyAdditionalClaims,
     CoreAuthDisplay,
     CoreGenderClaim,
@@ -96,11 +96,13 @@ type OurClient = Client<
     CoreRevocationErrorResponse,
     EndpointNotSet,
     EndpointNotSet,
-    EndpointSet,
+    Introspection,
     EndpointNotSet,
-    EndpointSet,
+    Token,
     EndpointNotSet,
 >;
+
+type OurClient = ClientWith<EndpointSet, EndpointSet>;
 
 /// Why there is no token.
 #[derive(Debug)]
@@ -270,7 +272,7 @@ impl Keycloak {
         let issuer = provider.issuers.first().cloned().unwrap_or_default();
         // A provider that cannot introspect is never asked to; the type wants an address all the same.
         let introspection = provider.introspection.as_ref().unwrap_or(&provider.token).clone();
-        let client = OurClientStart::new(
+        let client = ClientWith::<EndpointNotSet, EndpointNotSet>::new(
             ClientId::new(self.client_id().to_owned()),
             IssuerUrl::new(issuer).map_err(unusable)?,
             CoreJsonWebKeySet::default(),
@@ -289,26 +291,6 @@ impl Keycloak {
         async move { http.send(request).await }
     }
 }
-
-type OurClientStart = Client<
-    EmptyAdditionalClaims,
-    CoreAuthDisplay,
-    CoreGenderClaim,
-    CoreJweContentEncryptionAlgorithm,
-    CoreJsonWebKey,
-    CoreAuthPrompt,
-    Errors,
-    Answer,
-    Introspected,
-    CoreRevocableToken,
-    CoreRevocationErrorResponse,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointNotSet,
-    EndpointNotSet,
->;
 
 fn pair(answer: &Answer) -> Tokens {
     Tokens {

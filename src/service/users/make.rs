@@ -279,11 +279,13 @@ async fn admit(
     Ok(Admitted { user_id, username, way })
 }
 
-/// Gives an account of the provider its entry and key here.
+/// Gives an account of the provider its entry and key here; a role that holds the new one stays.
 async fn attach(ports: &Ports, id: &UserId, role: Role, budget: i64) -> Result<(), Failure> {
     ports.secrets.create_key(&user_key(id), USER_KEY_BITS).await?;
     let change = |entry: &mut UserInfo| {
-        entry.role = role;
+        if !entry.role.holds(role) {
+            entry.role = role;
+        }
         entry.active = true;
         Ok::<(), StoreError>(())
     };

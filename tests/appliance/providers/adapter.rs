@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::house::fresh;
 use super::provider::{CALLBACK, CLIENT, Provider, REALM, SECRET, Server, Visit};
 use super::relay::Relay;
-use crate::support::node::PASSWORD;
+use crate::support::node::{PASSWORD, text};
 
 /// The adapter over embedded stores of its own and a clock that is moved by hand.
 struct Port {
@@ -174,6 +174,30 @@ pub async fn an_unknown_key_is_looked_for_once_a_minute(provider: &Provider) {
     }
     assert_eq!(relay.key_sets(), fetched + 1);
     assert_eq!(port.verify(&token).await.unwrap().user_id, id, "the keys stay");
+}
+
+pub async fn three_kinds_of_signatures_are_read(provider: &Provider) {
+    let server = provider.server();
+    let home = open(realm(&server.url, &server.url), true);
+    let (id, name, own) = person(server, &home.port).await;
+    let mut tokens = vec![("RS256", own)];
+    for (alg, client) in [("ES256", "elliptic"), ("PS256", "salted")] {
+        let visit = Visit::new(server, client, CALLBACK, client);
+        let code = visit.code(&name, PASSWORD, PASSWORD).await.unwrap();
+        tokens.push((alg, text(&server.token(&visit, &code).await, "access_token")));
+    }
+    for (alg, token) in &tokens {
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let header = signed.split('.').next().unwrap();
+        let header =
+            base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, header).unwrap();
+        let header: Value = serde_json::from_slice(&header).unwrap();
+        assert_eq!(header["alg"], *alg);
+        assert_eq!(home.port.verify(token).await.unwrap().user_id, id, "{alg}");
+        let other = if signature.starts_with('A') { "B" } else { "A" };
+        let forged = home.port.verify(&format!("{signed}.{other}{}", &signature[1..])).await;
+        assert!(matches!(forged, Err(IdentityError::Rejected(_))), "{alg}: {forged:?}");
+    }
 }
 
 pub async fn a_token_ends_by_our_clock_where_it_is_read_here(provider: &Provider) {

@@ -106,6 +106,7 @@ mod port {
         a_token_is_exchanged_for_a_partner_and_not_for_others,
         lists_come_in_pages_ordered_by_name,
         an_unknown_key_is_looked_for_once_a_minute,
+        three_kinds_of_signatures_are_read,
         a_token_ends_by_our_clock_where_it_is_read_here,
         the_back_channel_may_fail_and_slashes_do_not_matter,
         people_of_another_provider_get_an_id_of_ours_and_are_not_managed,], stand_in, keycloak);

@@ -30,10 +30,10 @@ for (const user of realm.users.filter((u) => !u.serviceAccountClientId)) {
   users.set(id, { shown: { id, emailVerified: false, requiredActions: [], ...shown }, password: credentials?.[0]?.value });
 }
 let keys = [];
-async function newKey() {
-  const { privateKey } = await jose.generateKeyPair('RS256', { extractable: true });
+async function newKey(alg = 'RS256') {
+  const { privateKey } = await jose.generateKeyPair(alg, { extractable: true });
   const jwk = await jose.exportJWK(privateKey);
-  keys = [{ ...jwk, alg: 'RS256', use: 'sig', kid: randomUUID() }, ...keys];
+  keys = [{ ...jwk, alg, use: 'sig', kid: randomUUID() }, ...keys];
 }
 
 const same = (a, b) => (a ?? '').toLowerCase() === (b ?? '').toLowerCase();
@@ -46,10 +46,33 @@ const audiences = (client) => (client?.protocolMappers ?? [])
   .filter((m) => m.protocolMapper === 'oidc-audience-mapper')
   .map((m) => m.config['included.client.audience']);
 
+// What the library keeps, shared by the providers that follow one another when keys or clients change.
+const kept_by_library = new Map();
+class Adapter {
+  constructor(name) { this.name = name; }
+  key(id) { return `${this.name}:${id}`; }
+  async upsert(id, payload, expiresIn) {
+    kept_by_library.set(this.key(id), { payload, until: expiresIn ? Date.now() + expiresIn * 1000 : Infinity });
+  }
+  async find(id) {
+    const found = kept_by_library.get(this.key(id));
+    return found && found.until > Date.now() ? found.payload : undefined;
+  }
+  async findByUid(uid) {
+    return [...kept_by_library.values()].find((k) => k.payload.kind === 'Session' && k.payload.uid === uid)?.payload;
+  }
+  async consume(id) { const found = await this.find(id); if (found) found.consumed = Math.floor(Date.now() / 1000); }
+  async destroy(id) { kept_by_library.delete(this.key(id)); }
+  async revokeByGrantId(grant) {
+    for (const [key, { payload }] of kept_by_library) if (payload.grantId === grant) kept_by_library.delete(key);
+  }
+}
+
 // --- the provider ------------------------------------------------------------------------------------------------
 let provider;
 function build() {
   provider = new Provider(issuer, {
+    adapter: Adapter,
     clients: [...clients.values()].map((c) => ({
       client_id: c.clientId,
       client_secret: c.publicClient ? undefined : c.secret,
@@ -96,7 +119,7 @@ function build() {
         defaultResource: () => 'urn:realm',
         useGrantedResource: () => true,
         getResourceServerInfo: (ctx, indicator, client) => ({
-          scope: 'profile email', accessTokenFormat: 'jwt', jwt: { sign: { alg: 'RS256' } },
+          scope: 'profile email', accessTokenFormat: 'jwt', jwt: { sign: { alg: clients.get(client.clientId)?.attributes?.['access.token.signed.response.alg'] ?? 'RS256' } },
           accessTokenTTL: Number(clients.get(client.clientId)?.attributes?.['access.token.lifespan'] ?? 300),
           audience: 'account',
         }),
@@ -119,8 +142,9 @@ function build() {
     discovery: { introspection_endpoint: `${issuer}${oidc}/token/introspect` },
   });
   provider.on('server_error', (ctx, error) => console.error(error));
+  provider.on('grant.error', (ctx, error) => console.error(error.error, error.error_detail ?? error.message));
 }
-await newKey();
+for (const alg of ['ES256', 'PS256', 'RS256']) await newKey(alg);
 build();
 
 // --- helpers -----------------------------------------------------------------------------------------------------
@@ -141,7 +165,7 @@ const form = (action, id, fields) => `<!doctype html><title>Sign in</title><form
 
 async function verified(token) {
   try {
-    const local = jose.createLocalJWKSet({ keys: keys.map(({ kty, n, e, kid, alg, use }) => ({ kty, n, e, kid, alg, use })) });
+    const local = jose.createLocalJWKSet({ keys: keys.map(({ kty, n, e, crv, x, y, kid, alg, use }) => ({ kty, n, e, crv, x, y, kid, alg, use })) });
     const { payload } = await jose.jwtVerify(token, local, { issuer });
     return ended.has(payload.jti) ? undefined : payload;
   } catch { return undefined; }
