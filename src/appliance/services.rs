@@ -40,11 +40,11 @@ pub fn root(service: Service, wired: &Wired) -> Option<Root> {
             Wrapped::new(routes, edge(true), services.clone()).boxed()
         }
         Service::Query => {
-            let routes = health(query::without_shared(
+            let routes = health(query::without_entries(query::without_shared(
                 Route::new()
                     .nest("/", query::api(services))
                     .nest("/docs", docs::routes(services, Some("query"))),
-            ));
+            )));
             Wrapped::new(routes, edge(true), services.clone()).boxed()
         }
         Service::Exporter => {

@@ -80,6 +80,8 @@ ids! {
     UserId = "user id";
     /// A record or meta query; equal to the id of its message.
     QueryId = "query id";
+    /// A path under which a network is exposed as a Beacon.
+    BeaconId = "beacon endpoint id";
     /// A request for an account.
     RequestId = "access request id";
     /// A durable job.

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod access_requests;
 pub mod attributes;
+pub mod beacon;
 pub mod clock;
 pub mod error;
 pub mod filter;

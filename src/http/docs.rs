@@ -104,6 +104,10 @@ pub fn spell_as_published(document: &mut Value) {
             paths.insert(format!("/{root}/"), path);
         }
     }
+    // The root of each Beacon is published with a slash as well.
+    if let Some(path) = paths.remove("/beacon/{beacon_path}") {
+        paths.insert("/beacon/{beacon_path}/".into(), path);
+    }
 }
 
 /// The routes below `/docs`: at the front door all documents, on a service's own port (`only`) its own.

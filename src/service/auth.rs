@@ -468,7 +468,7 @@ impl Auth {
 }
 
 /// 256 random bits as text.
-fn fresh_secret(ports: &Ports) -> String {
+pub(super) fn fresh_secret(ports: &Ports) -> String {
     let mut bytes = [0; 32];
     ports.random.fill(&mut bytes);
     URL_SAFE_NO_PAD.encode(bytes)

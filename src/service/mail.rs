@@ -2,7 +2,8 @@
 //!
 //! Nothing is sent yet. Each document says to whom, about what, and the facts the text needs; whoever sends takes those
 //! whose `state` is `waiting`, resolves the recipients at that moment, and writes the text. No document holds a
-//! secret: a password, key or token is never a fact of a mail. What was not sent within [`KEPT`] is removed.
+//! secret: a password, key or token is never a fact of a mail; where the text has to show one, the document names the
+//! entry of the secrets port that has it when the mail is sent ([`Outgoing::secret`]). What was not sent within [`KEPT`] is removed.
 //! To add an event: a variant of [`Event`], and `notify` where it happens.
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -27,6 +28,10 @@ pub(super) enum Event {
     AccessRequestApproved,
     AccessRequestDenied,
     AccountCreated,
+    /// The key of a Beacon endpoint is another one now; `secret` names it.
+    BeaconKeyRotated,
+    /// A copy of the key of a Beacon endpoint was asked for; `secret` names it.
+    BeaconKeyRequested,
     CleanupFoundInconsistencies,
 }
 
@@ -58,6 +63,10 @@ pub(super) struct Outgoing {
     pub to: Vec<Recipient>,
     /// What the text needs to know.
     pub facts: Value,
+    /// The entry of the secrets port whose value the text shows, read when it is sent (UTF-8). If it is not there any
+    /// more there is nothing to send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
     pub state: State,
     pub attempts: u32,
     pub created_at: DateTime<Utc>,
@@ -74,9 +83,31 @@ pub(super) async fn notify(
     to: Vec<Recipient>,
     facts: Value,
 ) -> Result<(), Failure> {
+    put(ports, event, to, facts, None).await
+}
+
+/// The same where the text shows a secret: `secret` is the name of its entry in the secrets port, never the secret.
+pub(super) async fn notify_of_secret(
+    ports: &Ports,
+    event: Event,
+    to: Vec<Recipient>,
+    facts: Value,
+    secret: String,
+) -> Result<(), Failure> {
+    put(ports, event, to, facts, Some(secret)).await
+}
+
+async fn put(
+    ports: &Ports,
+    event: Event,
+    to: Vec<Recipient>,
+    facts: Value,
+    secret: Option<String>,
+) -> Result<(), Failure> {
     let id = ports.random.uuid().to_string();
     let created_at = ports.clock.now();
-    let mail = Outgoing { id: id.clone(), event, to, facts, state: State::Waiting, attempts: 0, created_at };
+    let mail =
+        Outgoing { id: id.clone(), event, to, facts, secret, state: State::Waiting, attempts: 0, created_at };
     Ok(outbox(ports).insert(&id, &mail).await?)
 }
 

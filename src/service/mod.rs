@@ -6,6 +6,7 @@
 
 pub mod access_requests;
 pub mod auth;
+pub mod beacon;
 mod callers;
 pub mod commit;
 pub mod dashboard;
@@ -130,6 +131,7 @@ impl Live {
 pub struct Services {
     pub access_requests: access_requests::AccessRequests,
     pub auth: auth::Auth,
+    pub beacon: beacon::Beacon,
     pub dashboard: dashboard::Dashboard,
     pub datafiles: datafiles::DataFiles,
     pub groups: groups::Groups,
@@ -165,6 +167,7 @@ impl Services {
         Self {
             access_requests: access_requests::AccessRequests::new(ports.clone(), users.clone()),
             auth: auth::Auth::new(ports.clone(), options.clone(), settings.clone()),
+            beacon: beacon::Beacon::new(ports.clone(), options.clone(), settings.clone()),
             dashboard: dashboard::Dashboard::new(ports.clone()),
             datafiles: datafiles::DataFiles::new(ports.clone()),
             groups: groups::Groups::new(ports.clone(), indices.clone()),

@@ -59,6 +59,7 @@ rooms! {
     Groups = "network.groups", id "groupId", index ["networkId"], unique [], durable true;
     Networks = "network.networks", id "networkId", index [], unique [], durable true;
     Nodes = "network.nodes", id "nodeId", index ["networkId"], unique [], durable true;
+    Beacon = "network.beacon", id "endpointId", index ["networkId"], unique ["endpointPath"], durable true;
     Users = "user.info", id "userId", index [], unique [], durable true;
     /// Strangers who ask for an account.
     AccessRequests = "user.requests", id "requestId", index ["email", "createdAt"], unique [], durable true;
@@ -221,6 +222,8 @@ accessors! {
     networks: crate::domain::networks::Network = Networks;
     /// Members of networks.
     nodes: crate::domain::networks::Node = Nodes;
+    /// Networks exposed as Beacons.
+    beacon: crate::domain::beacon::Endpoint = Beacon;
     /// Accounts' local part.
     users: crate::domain::users::UserInfo = Users;
     /// Requests for accounts.

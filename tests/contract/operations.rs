@@ -7,13 +7,15 @@ use serde_json::Value;
 use crate::published::Published;
 use crate::support::Installation;
 
-/// Served beside the published operations (specification §7.1, §8.7, §10.5 and design: resumable uploads, event
-/// streams, meta queries).
-const ADDITIONS: [&str; 8] = [
+/// Served beside the published operations (specification §7.1, §8.7, §10.5, §11.1 and design: resumable uploads,
+/// event streams, meta queries, Beacon paths without an operation).
+const ADDITIONS: [&str; 10] = [
     "admin get /datafiles/{datafile_id}",
     "admin get /datafiles/{datafile_id}/rejects",
     "admin get /sources/{source_id}/upload",
     "query get /",
+    "query get /beacon/{beacon_path}/entry_types",
+    "query get /beacon/{beacon_path}/map",
     "query get /meta/index",
     "query get /record/history/{query_id}/subjects",
     "query get /record/{query_id}/events",

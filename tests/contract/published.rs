@@ -39,7 +39,8 @@ impl Published {
 
     /// The schema of an operation's answer.
     pub fn answer(&self, method: &str, path: &str, status: &str) -> &Value {
-        let content = &self.0["paths"][path][method]["responses"][status]["content"]["application/json"];
+        let response = self.resolved(&self.0["paths"][path][method]["responses"][status]);
+        let content = &response["content"]["application/json"];
         let schema = &content["schema"];
         assert!(schema.is_object(), "{method} {path} publishes no {status} answer");
         schema

@@ -1,6 +1,7 @@
 //! The admin API (`contract/admin.json`).
 
 pub mod access_requests;
+pub mod beacon;
 pub mod dashboard;
 pub mod datafiles;
 pub mod graphql;
@@ -31,6 +32,7 @@ type Apis = (
         datafiles::DataFilesApi,
         pipelines::PipelinesApi,
         groups::GroupsApi,
+        beacon::BeaconApi,
         metasources::MetaSourcesApi,
         users::UsersApi,
         access_requests::AccessRequestsApi,
@@ -56,6 +58,7 @@ pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
         datafiles::DataFilesApi(s()),
         pipelines::PipelinesApi(s()),
         groups::GroupsApi(s()),
+        beacon::BeaconApi(s()),
         metasources::MetaSourcesApi(s()),
         users::UsersApi(s()),
         access_requests::AccessRequestsApi(s()),

@@ -18,6 +18,12 @@ shapes! {
         "discoveryPolicy": "count", "assignedUsers": ["2c3821b8-1cdb-4b77-bcd8-a1da701e46aa"],
         "assignedSources": ["5065179a-d608-4aba-8728-2f131ec68127"], "minimumCount": 0, "listBelowMinimum": false
     }, more {"groupId": "5d0f1f0c-59f3-4f44-8c2c-0e5b6c1fdb6f"};
+    BeaconEndpointShape = "beacon_endpoint", "A path under which a network is exposed as a Beacon. Id and key are the server's; the key is mailed, never answered, and one that is sent is ignored.", {
+        "endpointPath": "rare-diseases", "networkId": "0c7c1b4e-6c3c-4b3e-8a51-0e5b6c1fdb6f",
+        "beaconAuthMethod": "authKey", "userMapping": "2c3821b8-1cdb-4b77-bcd8-a1da701e46aa"
+    }, more {
+        "endpointId": "3a9bd1f4-1f0f-4a0f-9d43-0e5b6c1fdb6f", "userMapping": null, "beaconAuthKey": ""
+    };
     MetaSourceShape = "meta_source", "A description of a cohort, dataset or the like. Each type has its own fields.", {
         "sourceId": "8df136d8-7fb0-4bec-a72a-5deed972bbb6", "sourceName": "Gait in Parkinson's disease",
         "sourceType": "cohort",

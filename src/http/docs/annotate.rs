@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 use crate::domain::access::{Api, Operation, Permission};
 
 /// Fields without which a body is refused, by the address it is posted to; all others may be left out.
-const REQUIRED: [(&str, &[&str]); 11] = [
+const REQUIRED: [(&str, &[&str]); 12] = [
     ("/access-requests/", &["affiliation", "email", "firstName", "justification", "lastName"]),
     ("/auth/token", &["grant_type"]),
+    ("/beacon/", &["beaconAuthMethod", "endpointPath", "networkId"]),
     ("/config/maintenance", &["maintenance"]),
     ("/groups/", &["discoveryPolicy", "groupName", "networkId"]),
     ("/log/error", &["error", "timestamp", "uuid"]),

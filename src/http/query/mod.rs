@@ -1,5 +1,6 @@
 //! The query API (`contract/query.json`).
 
+pub mod beacon;
 pub mod events;
 pub mod metasources;
 pub mod record;
@@ -17,11 +18,18 @@ use super::shared::config::{ConfigApi, GlobalConfigApi};
 use super::shared::logs::LogApi;
 use super::shared::networks::NetworksApi;
 use super::shared::root::RootApi;
+use super::unbuilt::Unbuilt;
 use crate::service::Services;
 
 type Apis = (
     (RootApi, AuthApi, ConfigApi, GlobalConfigApi, NetworksApi, LogApi),
-    (record::RecordApi, events::EventsApi, sources::SourcesApi, metasources::MetaSourcesApi),
+    (
+        record::RecordApi,
+        events::EventsApi,
+        sources::SourcesApi,
+        metasources::MetaSourcesApi,
+        beacon::BeaconApi,
+    ),
 );
 
 /// The API with its document.
@@ -40,6 +48,7 @@ pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
         events::EventsApi::new(s()),
         sources::SourcesApi(s()),
         metasources::MetaSourcesApi(s()),
+        beacon::BeaconApi(s()),
     );
     OpenApiService::new((shared, own), "Cafe Variome V3 Query API", env!("CARGO_PKG_VERSION"))
         .description("Ask whether sources hold subjects like yours.")
@@ -52,4 +61,12 @@ pub fn without_shared(routes: Route) -> Route {
         make_sync(|_| Err::<(), _>(poem::Error::from(MethodNotAllowedError)))
     }
     routes.at("/config/cleanup", refusal())
+}
+
+/// Adds the addresses where Beacons are to be asked and are not yet: 501, so that who read `map` learns why.
+pub fn without_entries(mut routes: Route) -> Route {
+    for entries in ["individuals", "dataset", "datasets", "study"] {
+        routes = routes.at(format!("/beacon/:beacon_path/{entries}"), Unbuilt("beacon query"));
+    }
+    routes
 }

@@ -4,13 +4,14 @@
 //! path spellings (`conventions`), resources from creation to removal (`resources`), uploads (`uploads`), descriptions
 //! of data (`metasources`), how much an answer says (`levels`), accounts and how strangers get one (`accounts`,
 //! `access_requests`), maintenance, reports and numbers (`running`), queries read again and followed (`history`),
-//! callers without a token (`anonymous`), figures for Prometheus (`metrics`).
+//! callers without a token (`anonymous`), figures for Prometheus (`metrics`), networks exposed as Beacons (`beacon`).
 //! Does not: whether the answers are right (`phenopackets` and its neighbours) or how signing in works (`signin`).
 //! To add an endpoint: its row in the table of `domain/access`; `callers` and `documents` find it by themselves.
 
 mod access_requests;
 mod accounts;
 mod anonymous;
+mod beacon;
 mod callers;
 mod conventions;
 mod documents;
