@@ -83,7 +83,7 @@ impl<E: Endpoint> Endpoint for Wrapped<E> {
             response.headers_mut().insert(REQUEST_ID, value);
         }
         if method == Method::OPTIONS || response.status() == StatusCode::METHOD_NOT_ALLOWED {
-            response.headers_mut().insert(header::ALLOW, allowed(self.edge.service, &path));
+            response.headers_mut().entry(header::ALLOW).or_insert(allowed(self.edge.service, &path));
         }
         let headers = response.headers_mut();
         headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
