@@ -60,9 +60,9 @@ impl Keycloak {
             return Ok(lacks);
         }
         let client = self.client_id();
-        // Keycloak introspects a token only for clients that are among its audience ("Upgrading Guide", token
-        // introspection now validates audience claim): without the mapper nobody's token is active, though codes are
-        // exchanged.
+        // Keycloak 26.7 introspects a token only for clients that are among its audience, 26.4 did not ("Upgrading
+        // Guide", token introspection now validates audience claim): without the mapper nobody's token is active, though
+        // codes are exchanged.
         if Said::of_introspection(&self.introspected(&token).await?).is_none() {
             lacks.push(Lack {
                 text: format!(

@@ -179,6 +179,16 @@ impl Server {
         Reply::of(asked).await.ok()
     }
 
+    /// Whether the server introspects a client's own token for it.
+    pub async fn calls_active(&self, client: &str, secret: &str) -> bool {
+        let token = self.service_token(client, secret).await;
+        let at = format!("{}/realms/{REALM}/protocol/openid-connect/token/introspect", self.url);
+        let asked = reqwest::Client::new().post(at).basic_auth(client, Some(secret));
+        let asked = asked.header("content-type", "application/x-www-form-urlencoded");
+        let told = Reply::of(asked.body(form(&[("token", &token)]))).await.ok();
+        told["active"].as_bool().unwrap()
+    }
+
     /// A token of a client itself.
     pub async fn service_token(&self, client: &str, secret: &str) -> String {
         let at = format!("{}/realms/{REALM}/protocol/openid-connect/token", self.url);
