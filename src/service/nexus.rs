@@ -5,9 +5,10 @@
 use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::auth::{As, SystemAdmin, fresh_secret};
-use super::mail::{Event, Recipient, notify};
+use super::mail::{Event, Recipient, notify, notify_of_secret};
 use super::{Failure, Live};
 use crate::domain::access_requests::is_email;
 use crate::domain::filter::Filter;
@@ -196,12 +197,14 @@ impl Nexus {
             email,
         };
         room.insert(&installation.installation_key, &installation).await?;
+        let secret = installation_secret(&installation.installation_key);
+        self.ports.secrets.put(&secret, installation.installation_key.as_bytes(), None).await?;
         let facts = json!({
-            "installationKey": installation.installation_key, "installationName": installation.installation_name,
-            "networkServer": format!("{}/nexus/", self.options.now().public_url), "realm": installation.realm,
+            "installationName": installation.installation_name, "realm": installation.realm,
+            "networkServer": format!("{}/nexus/", self.options.now().public_url),
         });
         let to = vec![Recipient::Address(installation.email.clone())];
-        notify(&self.ports, Event::NexusInstallationCreated, to, facts).await?;
+        notify_of_secret(&self.ports, Event::NexusInstallationCreated, to, facts, secret).await?;
         let mut shown = installation.published();
         if let Some(fields) = shown.as_object_mut() {
             fields.insert("notice".into(), without_client().into());
@@ -235,6 +238,7 @@ impl Nexus {
             self.networks_room().update(network.network_key.to_string(), without).await?;
         }
         self.requests_room().delete_where(&Filter::equals("installationKey", key)).await?;
+        self.ports.secrets.delete(&installation_secret(key)).await?;
         match self.installations_room().delete(key).await? {
             true => Ok(()),
             false => Err(absent()),
@@ -371,11 +375,7 @@ impl Nexus {
     fn fresh_key(&self) -> String {
         let mut bytes = [0; 16];
         self.ports.random.fill(&mut bytes);
-        bytes.iter().fold(String::new(), |mut text, byte| {
-            // Writing to a text cannot fail.
-            let _written = write!(text, "{byte:02x}");
-            text
-        })
+        hex(&bytes)
     }
 
     /// Counts networks up; a key is given once, whatever becomes of its network.
@@ -398,6 +398,19 @@ impl Nexus {
         counter.update(COUNTER, rule).await?;
         Ok(next)
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a text cannot fail.
+        let _written = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Where the key of an installation rests for its mail; the name does not give it away.
+fn installation_secret(key: &str) -> String {
+    format!("nexus/installations/{}", hex(&Sha256::digest(key)))
 }
 
 /// What an installation goes without. The one place to make its client at the issuer, once that can be asked to.

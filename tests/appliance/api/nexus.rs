@@ -19,6 +19,12 @@ async fn registry(installation: &Installation) -> (Node, Client) {
     (node, sam)
 }
 
+/// Its secrets, while nothing runs.
+fn keystore(installation: &Installation) -> LocalSecrets {
+    let folder = installation.data().join("secrets");
+    LocalSecrets::open(&folder.join("keystore"), MasterKey::Generated { path: folder.join("key") }).unwrap()
+}
+
 fn with_sam() -> Installation {
     let installation = Installation::empty();
     installation.add_user("developer", "ada");
@@ -123,13 +129,11 @@ async fn credentials_keep_their_secrets() {
     let log = node.log();
     node.stop().await;
 
-    let folder = installation.data().join("secrets");
-    let master = MasterKey::Generated { path: folder.join("key") };
-    let secrets = LocalSecrets::open(&folder.join("keystore"), master).unwrap();
+    let secrets = keystore(&installation);
     let held = secrets.get("nexus/credentials/other").await.unwrap().unwrap();
     assert_eq!(held.value, fresh.as_bytes());
     assert_eq!(
-        secrets.list("nexus/").await.unwrap(),
+        secrets.list("nexus/credentials/").await.unwrap(),
         ["nexus/credentials/other"],
         "a secret goes with its owner"
     );
@@ -237,8 +241,17 @@ async fn installations_and_networks_live_from_creation_to_removal() {
     let third = sam.post("/nexus/networks", &json!({"networkName": "second"})).await.ok();
     assert_eq!(third["networkKey"], 3, "a key is never given again");
     node.stop().await;
-    let facts = outbox(&installation)[0]["facts"].clone();
-    assert_eq!((&facts["installationKey"], &facts["realm"]), (&json!(key), &json!("cafe_variome")));
+    // Each is told its key by reference; that of an installation that is gone leads to nothing.
+    let mails = outbox(&installation);
+    assert_eq!(
+        (&mails[1]["facts"]["installationName"], &mails[1]["to"]),
+        (&json!("two"), &json!([{"address": "two@example.org"}]))
+    );
+    assert!(!json!(mails).to_string().contains(&key) && !json!(mails).to_string().contains(&other));
+    let secrets = keystore(&installation);
+    assert_eq!(secrets.get(mails[0]["secret"].as_str().unwrap()).await.unwrap(), None);
+    let told = secrets.get(mails[1]["secret"].as_str().unwrap()).await.unwrap().unwrap();
+    assert_eq!(told.value, other.as_bytes());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
