@@ -238,6 +238,7 @@ pub fn options(loaded: &Loaded) -> Options {
         redirect_urls,
         read_only: appliance.read_only,
         development: loaded.mode == Mode::Development,
+        nexus: config.legacy.nexus_mode.enabled,
         event_streams: appliance.limits.event_streams_per_caller as usize,
         body_limit: usize::try_from(appliance.limits.max_body_bytes.get()).unwrap_or(usize::MAX),
         cors: Cors {

@@ -91,7 +91,7 @@ impl AccessRequest {
 
 /// Whether a text can be an address somebody is written to: one `@` with something on both sides, nothing that
 /// could end a header or an address list.
-fn is_email(text: &str) -> bool {
+pub fn is_email(text: &str) -> bool {
     let parts = text.split_once('@');
     parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty() && !host.contains('@'))
         && text.chars().all(|c| c.is_ascii_graphic() && !"<>()[]\\,;:\"".contains(c))

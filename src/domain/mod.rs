@@ -16,6 +16,7 @@ pub mod ids;
 pub mod logs;
 pub mod metasources;
 pub mod networks;
+pub mod nexus;
 pub mod pipelines;
 pub mod queries;
 pub mod readable;

@@ -33,6 +33,10 @@ pub type System = Admin<SystemAdmin>;
 /// Any administrator.
 pub type Statistics = Admin<AnyAdmin>;
 
+/// System administration of the registry of V2 installations; where that is off there is nothing, whoever asks.
+#[derive(Debug)]
+pub struct Nexus(pub As<SystemAdmin>);
+
 /// A user, or anonymous where that is switched on.
 #[derive(Debug)]
 pub struct Anyone(pub Asker);
@@ -119,6 +123,11 @@ gate!([] User, TOKEN, optional false, |request| Self(services(request)?.auth.use
 gate!([D: Demands] Admin<D>, TOKEN, optional false, |request| {
     let auth = &services(request)?.auth;
     Self(auth.prove(auth.user(required(request)?).await?)?)
+});
+gate!([] Nexus, TOKEN, optional false, |request| {
+    let services = services(request)?;
+    services.nexus.on()?;
+    Self(services.auth.prove(services.auth.user(required(request)?).await?)?)
 });
 gate!([] Anyone, TOKEN, optional true, |request| Self(services(request)?.auth.asker(bearer(request)?).await?));
 gate!([] Maybe, TOKEN, optional true, |request| match bearer(request)? {

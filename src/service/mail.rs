@@ -33,6 +33,11 @@ pub(super) enum Event {
     /// A copy of the key of a Beacon endpoint was asked for; `secret` names it.
     BeaconKeyRequested,
     CleanupFoundInconsistencies,
+    /// A V2 installation was added: its administrator is told where the registry is, and its key, which `secret` names.
+    NexusInstallationCreated,
+    /// The client or secret of a realm is another one now.
+    NexusCredentialChanged,
+    NexusCredentialRemoved,
 }
 
 /// Who is told; roles and users are looked up when the mail is sent.

@@ -22,6 +22,7 @@ mod mail;
 pub mod metasources;
 pub mod metrics;
 pub mod networks;
+pub mod nexus;
 pub mod pipelines;
 pub mod queries;
 pub mod settings;
@@ -65,6 +66,8 @@ pub struct Options {
     pub read_only: bool,
     /// Conveniences that are unsafe with real patients.
     pub development: bool,
+    /// Whether V2 installations are registered here (specification §12).
+    pub nexus: bool,
     /// Open event streams one caller may hold.
     pub event_streams: usize,
     /// Largest body of a request that is no upload, in bytes.
@@ -102,6 +105,7 @@ impl Default for Options {
             redirect_urls: Vec::new(),
             read_only: false,
             development: false,
+            nexus: false,
             event_streams: 5,
             body_limit: 2 << 20,
             cors: Cors::default(),
@@ -142,6 +146,7 @@ pub struct Services {
     pub metasources: metasources::MetaSources,
     pub metrics: metrics::Metrics,
     pub networks: networks::Networks,
+    pub nexus: nexus::Nexus,
     pub pipelines: pipelines::Pipelines,
     pub queries: queries::Queries,
     pub settings: settings::Settings,
@@ -158,7 +163,7 @@ impl Services {
     pub fn new(ports: Ports, options: Options) -> Self {
         let options = Live::new(options);
         let views = views::Views::new(ports.clone());
-        let settings = settings::Settings::new(ports.clone());
+        let settings = settings::Settings::new(ports.clone(), options.clone());
         let indices = indices::Indices::new(ports.clone(), options.clone(), views.clone());
         let sources = sources::Sources::new(ports.clone(), indices.clone());
         let commit = commit::Committer::new(ports.clone(), indices.clone());
@@ -177,6 +182,7 @@ impl Services {
             metasources: metasources::MetaSources::new(ports.clone()),
             metrics: metrics::Metrics::new(options.clone(), views),
             networks: networks::Networks::new(ports.clone()),
+            nexus: nexus::Nexus::new(ports.clone(), options.clone()),
             pipelines: pipelines::Pipelines::new(ports.clone()),
             queries,
             setup: setup::Setup::new(ports.clone(), options.clone()),

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use serde_json::{Map, Value, json};
 
-use super::Failure;
 use super::auth::{AnyAdmin, As, Asker, Assistant, Caller, Inside, SystemAdmin};
 use super::mail::{Event, Recipient, notify};
+use super::{Failure, Live};
 use crate::broker::{NewJob, Notice, Queue};
 use crate::domain::access::Duty;
 use crate::domain::filter::Filter;
@@ -37,13 +37,14 @@ const MAINTENANCE: &str = "Maintenance";
 #[derive(Debug, Clone)]
 pub struct Settings {
     ports: Ports,
+    options: Live,
     held: Arc<ArcSwapOption<(Instant, SystemConfig)>>,
     maintenance: Arc<ArcSwapOption<(Instant, Maintenance)>>,
 }
 
 impl Settings {
-    pub(super) fn new(ports: Ports) -> Self {
-        Self { ports, held: Arc::default(), maintenance: Arc::default() }
+    pub(super) fn new(ports: Ports, options: Live) -> Self {
+        Self { ports, options, held: Arc::default(), maintenance: Arc::default() }
     }
 
     /// The settings in force; at most two seconds old.
@@ -67,7 +68,10 @@ impl Settings {
                 merge(&mut all, &json!({ section: document }));
             }
         }
-        merge(&mut all, &json!({"instanceSettings": {"version": env!("CARGO_PKG_VERSION")}}));
+        let ours = json!({
+            "instanceSettings": {"version": env!("CARGO_PKG_VERSION")}, "nexusEnabled": self.options.now().nexus,
+        });
+        merge(&mut all, &ours);
         Ok(all)
     }
 

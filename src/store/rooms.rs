@@ -60,6 +60,12 @@ rooms! {
     Networks = "network.networks", id "networkId", index [], unique [], durable true;
     Nodes = "network.nodes", id "nodeId", index ["networkId"], unique [], durable true;
     Beacon = "network.beacon", id "endpointId", index ["networkId"], unique ["endpointPath"], durable true;
+    NexusCredentials = "nexus.credentials", id "realm", index [], unique [], durable true;
+    NexusInstallations = "nexus.installations", id "installationKey", index ["realm"], unique [], durable true;
+    NexusNetworks = "nexus.networks", id "networkKey", index [], unique ["networkName"], durable true;
+    NexusRequests = "nexus.requests", id "token", index ["installationKey", "status"], unique [], durable true;
+    /// The last number given to something that is counted.
+    Counter = "counter", id "id", index [], unique [], durable true;
     Users = "user.info", id "userId", index [], unique [], durable true;
     /// Strangers who ask for an account.
     AccessRequests = "user.requests", id "requestId", index ["email", "createdAt"], unique [], durable true;

@@ -54,7 +54,7 @@ async fn real_answers_have_the_published_fields() {
         return;
     };
     let installation = Installation::new();
-    let node = installation.serve().start().await;
+    let node = installation.serve().set("Legacy.NexusMode.Enabled", "true").start().await;
     let ada = node.client("ada").await;
     let mut judge = Judge { admin, query, findings: Findings::default() };
 
@@ -82,6 +82,7 @@ async fn real_answers_have_the_published_fields() {
     resources(&ada, &mut judge, [&source, &pipeline, &group]).await;
     queries(&ada, &mut judge, &group).await;
     beacon(&ada, &mut judge).await;
+    nexus(&ada, &mut judge).await;
 
     judge.findings.wrong.retain(|line| !line.contains(BESIDE));
     assert_eq!(judge.findings.wrong, [""; 0], "answers that are not as published");
@@ -265,4 +266,31 @@ async fn beacon(ada: &Client, judge: &mut Judge) {
         let answer = Reply::of(ada.query(Method::GET, &path).await).await.ok();
         judge.query(&format!("/beacon/{{beacon_path}}{rest}"), &answer, name);
     }
+}
+
+/// Registers a V2 installation as published, and reads what comes of it.
+async fn nexus(ada: &Client, judge: &mut Judge) {
+    for (path, key, over, change) in [
+        ("/nexus/credentials", "realm", json!({}), json!({"clientId": "other"})),
+        (
+            "/nexus/installations",
+            "installationKey",
+            json!({"baseUrl": "https://cv2.example.org", "email": "data@example.org"}),
+            json!({"installationStatus": "offline"}),
+        ),
+        ("/nexus/networks", "networkKey", json!({"networkName": "rare"}), json!({"clientId": "other"})),
+    ] {
+        let mut body = judge.admin.least(judge.admin.request("post", path));
+        body.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
+        let made = ada.post(path, &body).await.ok();
+        let name = format!("nexus.{}", path.trim_start_matches("/nexus/"));
+        let schema = judge.admin.answer("post", path, "200").clone();
+        judge.admin.judge(&schema, &made, &name, &mut judge.findings);
+        let one = made[key].as_str().map_or_else(|| made[key].to_string(), str::to_owned);
+        let changed = ada.api(Method::PATCH, &format!("{path}/{one}")).await.json(&change);
+        let changed = Reply::of(changed).await.ok();
+        judge.admin.judge(&schema, &changed, &name, &mut judge.findings);
+        judge.admin(path, &ada.get(path).await.ok(), &name);
+    }
+    judge.admin("/nexus/requests", &ada.get("/nexus/requests").await.ok(), "nexus.requests");
 }

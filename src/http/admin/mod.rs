@@ -7,6 +7,7 @@ pub mod datafiles;
 pub mod graphql;
 pub mod groups;
 pub mod metasources;
+pub mod nexus;
 pub mod pipelines;
 pub mod shapes;
 pub mod sources;
@@ -33,6 +34,7 @@ type Apis = (
         pipelines::PipelinesApi,
         groups::GroupsApi,
         beacon::BeaconApi,
+        nexus::NexusApi,
         metasources::MetaSourcesApi,
         users::UsersApi,
         access_requests::AccessRequestsApi,
@@ -59,6 +61,7 @@ pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
         pipelines::PipelinesApi(s()),
         groups::GroupsApi(s()),
         beacon::BeaconApi(s()),
+        nexus::NexusApi(s()),
         metasources::MetaSourcesApi(s()),
         users::UsersApi(s()),
         access_requests::AccessRequestsApi(s()),

@@ -24,6 +24,27 @@ shapes! {
     }, more {
         "endpointId": "3a9bd1f4-1f0f-4a0f-9d43-0e5b6c1fdb6f", "userMapping": null, "beaconAuthKey": ""
     };
+    NexusCredentialShape = "nexus_credential", "The client of a realm that serves V2 installations. The secret is answered once, when it is added.", {
+        "realm": "cafe_variome", "clientId": "nexus", "clientSecret": "…"
+    };
+    NexusInstallationShape = "nexus_installation", "A V2 installation. Key and realm do not change; notice says what it cannot have here.", {
+        "installationName": "Example Hospital", "baseUrl": "https://cv2.example.org/", "installationStatus": "online"
+    }, more {
+        "installationKey": "9f86d081884c7d659a2feaa0c55ad015", "clientId": "", "realm": "cafe_variome", "notice": ""
+    };
+    NewInstallationShape = "new_nexus_installation", "A V2 installation to be added, and where its administrator reads mail.", {
+        "installationName": "Example Hospital", "baseUrl": "https://cv2.example.org/", "email": "data@example.org"
+    }, more {"realm": "cafe_variome"};
+    NexusNetworkShape = "nexus_network", "A named set of V2 installations. The key is the server's.", {
+        "networkName": "Rare diseases", "networkThreshold": 0, "networkStatus": "online",
+        "installations": ["9f86d081884c7d659a2feaa0c55ad015"], "clientId": "nexus"
+    }, more {"networkKey": 7};
+    NewNetworkShape = "new_nexus_network", "A network to be added.", {"networkName": "Rare diseases"};
+    NexusRequestShape = "nexus_network_request", "A V2 installation that asks to join a network.", {
+        "networkKey": 7, "installationKey": "9f86d081884c7d659a2feaa0c55ad015",
+        "token": "0c7a9f2be1d64a0f8f5ad3c1b2e4f607", "email": "data@example.org",
+        "justification": "We hold matching data", "ipAddress": "203.0.113.7", "status": "pending"
+    };
     MetaSourceShape = "meta_source", "A description of a cohort, dataset or the like. Each type has its own fields.", {
         "sourceId": "8df136d8-7fb0-4bec-a72a-5deed972bbb6", "sourceName": "Gait in Parkinson's disease",
         "sourceType": "cohort",

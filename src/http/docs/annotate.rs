@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::access::{Api, Operation, Permission};
 
 /// Fields without which a body is refused, by the address it is posted to; all others may be left out.
-const REQUIRED: [(&str, &[&str]); 12] = [
+const REQUIRED: [(&str, &[&str]); 15] = [
     ("/access-requests/", &["affiliation", "email", "firstName", "justification", "lastName"]),
     ("/auth/token", &["grant_type"]),
     ("/beacon/", &["beaconAuthMethod", "endpointPath", "networkId"]),
@@ -15,6 +15,9 @@ const REQUIRED: [(&str, &[&str]); 12] = [
     ("/log/error", &["error", "timestamp", "uuid"]),
     ("/log/info", &["error", "timestamp", "uuid"]),
     ("/meta/sources", &["publisher", "sourceName", "sourceType"]),
+    ("/nexus/credentials", &["clientId", "realm"]),
+    ("/nexus/installations", &["baseUrl", "email", "installationName"]),
+    ("/nexus/networks", &["networkName"]),
     ("/pipelines/", &["pipelineName"]),
     ("/source/{source_id}/ingest", &["dataFileIDs", "pipelineID"]),
     ("/source/{source_id}/remap", &["dataFileIDs", "pipelineID"]),

@@ -170,7 +170,7 @@ async fn each_operation_admits_exactly_whom_the_table_says() {
         installation.add_user("user", name);
     }
     let tokens = credentials(&installation, installation.serve().start().await).await;
-    let node = installation.serve().start().await;
+    let node = installation.serve().set("Legacy.NexusMode.Enabled", "true").start().await;
     let caller = Caller::of(&node);
     let developer = node.client("developer").await;
     let source = steps::source(&developer, "one").await;

@@ -154,7 +154,7 @@ const KNOWN: [&str; 8] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_operation_is_documented_and_has_the_gate_of_its_permission() {
     let installation = Installation::new();
-    let node = installation.serve().start().await;
+    let node = installation.serve().set("Legacy.NexusMode.Enabled", "true").start().await;
     let caller = Caller::of(&node);
     let developer = node.client("ada").await.token().await;
     let secret = super::running::secret(&installation);
@@ -215,7 +215,7 @@ async fn each_operation_is_documented_and_has_the_gate_of_its_permission() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn required_fields_are_required() {
     let installation = Installation::new();
-    let node = installation.serve().start().await;
+    let node = installation.serve().set("Legacy.NexusMode.Enabled", "true").start().await;
     let caller = Caller::of(&node);
     let developer = node.client("ada").await.token().await;
     let secret = super::running::secret(&installation);

@@ -4,7 +4,8 @@
 //! path spellings (`conventions`), resources from creation to removal (`resources`), uploads (`uploads`), descriptions
 //! of data (`metasources`), how much an answer says (`levels`), accounts and how strangers get one (`accounts`,
 //! `access_requests`), maintenance, reports and numbers (`running`), queries read again and followed (`history`),
-//! callers without a token (`anonymous`), figures for Prometheus (`metrics`), networks exposed as Beacons (`beacon`).
+//! callers without a token (`anonymous`), figures for Prometheus (`metrics`), networks exposed as Beacons (`beacon`), the
+//! registry of V2 installations (`nexus`).
 //! Does not: whether the answers are right (`phenopackets` and its neighbours) or how signing in works (`signin`).
 //! To add an endpoint: its row in the table of `domain/access`; `callers` and `documents` find it by themselves.
 
@@ -20,6 +21,7 @@ mod history;
 mod levels;
 mod metasources;
 mod metrics;
+mod nexus;
 mod resources;
 mod roles;
 mod running;
