@@ -172,7 +172,7 @@ async fn installations_and_networks_live_from_creation_to_removal() {
     );
     let (key, other) = (text(&one, "installationKey"), text(&two, "installationKey"));
     assert!(key.len() == 32 && key != other && key.bytes().all(|b| b.is_ascii_hexdigit()), "{key}");
-    assert!(text(&one, "notice").contains("clientId is empty"), "{one}");
+    assert!(text(&one, "notice").contains("no client was made"), "{one}");
     let path = format!("/nexus/installations/{key}");
     let changed =
         change(&sam, &path, &json!({"installationStatus": "offline", "installationKey": "x"})).await;
