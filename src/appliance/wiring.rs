@@ -16,6 +16,7 @@ use crate::config::values::WebUrl;
 use crate::config::{Loaded, Mode};
 use crate::domain::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::identity::builtin::{Issuer, IssuerSettings};
+use crate::peers::absent::NoPeers;
 use crate::ports::Ports;
 use crate::secrets::Secrets;
 use crate::secrets::local::{LocalSecrets, MasterKey, Passphrase};
@@ -104,6 +105,7 @@ pub async fn open(loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Wired> {
         broker: Arc::new(broker),
         secrets,
         identity: Arc::new(issuer.clone()),
+        peers: Arc::new(NoPeers),
         terms: terms.clone() as Arc<dyn Terms>,
         clock: clock.clone(),
         random: random.clone(),
@@ -189,6 +191,7 @@ pub fn options(loaded: &Loaded) -> Options {
         query_retention: appliance.retention.queries.duration(),
         raw_retention: appliance.retention.raw.duration(),
         redirect_urls,
+        allow_loopback: appliance.federation.allow_loopback,
         read_only: appliance.read_only,
         development: loaded.mode == Mode::Development,
         event_streams: appliance.limits.event_streams_per_caller as usize,
@@ -206,6 +209,7 @@ pub fn options(loaded: &Loaded) -> Options {
                 .join(", "),
         },
         metrics: config.exporter().map(exported),
+        ..Options::default()
     }
 }
 

@@ -9,6 +9,7 @@ pub mod access_requests;
 pub mod attributes;
 pub mod clock;
 pub mod error;
+pub mod federation;
 pub mod filter;
 pub mod groups;
 pub mod ids;

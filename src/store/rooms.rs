@@ -59,6 +59,10 @@ rooms! {
     Groups = "network.groups", id "groupId", index ["networkId"], unique [], durable true;
     Networks = "network.networks", id "networkId", index [], unique [], durable true;
     Nodes = "network.nodes", id "nodeId", index ["networkId"], unique [], durable true;
+    /// Members nobody here has approved yet, and those that were removed again.
+    PendingNodes = "network.nodes.pending", id "nodeId", index ["networkId"], unique [], durable true;
+    /// Requests and invitations, sent and received.
+    Messages = "network.messages", id "id", index ["networkId", "receivedAt"], unique [], durable true;
     Users = "user.info", id "userId", index [], unique [], durable true;
     /// Strangers who ask for an account.
     AccessRequests = "user.requests", id "requestId", index ["email", "createdAt"], unique [], durable true;
@@ -221,6 +225,10 @@ accessors! {
     networks: crate::domain::networks::Network = Networks;
     /// Members of networks.
     nodes: crate::domain::networks::Node = Nodes;
+    /// Members that are not approved.
+    pending_nodes: crate::domain::networks::Node = PendingNodes;
+    /// Requests and invitations.
+    messages: crate::domain::federation::Exchange = Messages;
     /// Accounts' local part.
     users: crate::domain::users::UserInfo = Users;
     /// Requests for accounts.

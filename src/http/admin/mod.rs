@@ -5,6 +5,8 @@ pub mod dashboard;
 pub mod datafiles;
 pub mod groups;
 pub mod metasources;
+pub mod networks;
+pub mod nodes;
 pub mod pipelines;
 pub mod shapes;
 pub mod sources;
@@ -18,12 +20,11 @@ use poem_openapi::OpenApiService;
 use super::shared::auth::AuthApi;
 use super::shared::config::{ChangeConfigApi, ConfigApi};
 use super::shared::logs::LogApi;
-use super::shared::networks::NetworksApi;
 use super::shared::root::RootApi;
 use crate::service::Services;
 
 type Apis = (
-    (RootApi, AuthApi, ConfigApi, ChangeConfigApi, NetworksApi, LogApi),
+    (RootApi, AuthApi, ConfigApi, ChangeConfigApi, LogApi),
     (
         sources::SourcesApi,
         uploads::UploadsApi,
@@ -34,6 +35,8 @@ type Apis = (
         users::UsersApi,
         access_requests::AccessRequestsApi,
         dashboard::DashboardApi,
+        networks::NetworksApi,
+        nodes::NodesApi,
     ),
 );
 
@@ -41,14 +44,8 @@ type Apis = (
 pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
     let s = || services.clone();
     let started = Instant::now();
-    let shared = (
-        RootApi { services: s(), started },
-        AuthApi(s()),
-        ConfigApi(s()),
-        ChangeConfigApi(s()),
-        NetworksApi(s()),
-        LogApi(s()),
-    );
+    let shared =
+        (RootApi { services: s(), started }, AuthApi(s()), ConfigApi(s()), ChangeConfigApi(s()), LogApi(s()));
     let own = (
         sources::SourcesApi(s()),
         uploads::UploadsApi(s()),
@@ -59,6 +56,8 @@ pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
         users::UsersApi(s()),
         access_requests::AccessRequestsApi(s()),
         dashboard::DashboardApi { services: s(), started },
+        networks::NetworksApi(s()),
+        nodes::NodesApi(s()),
     );
     OpenApiService::new((shared, own), "Cafe Variome V3 Admin API", env!("CARGO_PKG_VERSION"))
         .description("Manage what this installation holds and who may discover it.")

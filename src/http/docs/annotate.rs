@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::access::{Api, Operation, Permission};
 
 /// Fields without which a body is refused, by the address it is posted to; all others may be left out.
-const REQUIRED: [(&str, &[&str]); 11] = [
+const REQUIRED: [(&str, &[&str]); 14] = [
     ("/access-requests/", &["affiliation", "email", "firstName", "justification", "lastName"]),
     ("/auth/token", &["grant_type"]),
     ("/config/maintenance", &["maintenance"]),
@@ -14,6 +14,9 @@ const REQUIRED: [(&str, &[&str]); 11] = [
     ("/log/error", &["error", "timestamp", "uuid"]),
     ("/log/info", &["error", "timestamp", "uuid"]),
     ("/meta/sources", &["publisher", "sourceName", "sourceType"]),
+    ("/networks/", &["networkName"]),
+    ("/networks/join", &["baseUrl", "networkID"]),
+    ("/networks/{network_id}/invite", &["baseUrl"]),
     ("/pipelines/", &["pipelineName"]),
     ("/source/{source_id}/ingest", &["dataFileIDs", "pipelineID"]),
     ("/source/{source_id}/remap", &["dataFileIDs", "pipelineID"]),
