@@ -1,6 +1,8 @@
 //! What is said to other installations: built and signed by the real use cases over the embedded parts, and handed to
 //! a fake that records it and answers from a script, because no other installation can be had here.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -181,4 +183,25 @@ async fn row_8_a_request_that_was_refused_is_rejected_and_leaves_no_key_and_no_n
     let networks = house.ports.store.networks().get(NETWORK).await.unwrap();
     assert!(networks.is_none());
     assert_eq!(house.peers.sent.lock().unwrap().len(), 1);
+}
+
+/// Row 6 of specification §15.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_6_a_half_made_network_is_hidden_and_removed_and_missing_keys_are_made() {
+    let house = House::whose_peers_answer(200).await;
+    let half = json!({
+        "networkId": NETWORK, "networkName": "Half", "instanceId": "n", "state": "creating",
+        "createdAt": "2026-01-31T12:00:00Z",
+    });
+    let half = serde_json::from_value(half).unwrap();
+    house.ports.store.networks().insert(NETWORK, &half).await.unwrap();
+    house.ports.secrets.put(&format!("network/{NETWORK}"), b"{}", None).await.unwrap();
+    let admin = house.services.auth.operator::<DataAdmin>();
+    assert!(house.services.networks.index(&admin, &half.network_id).await.is_err());
+
+    house.services.networks.tend(&house.services.auth.inside()).await.unwrap();
+    assert!(house.ports.store.networks().get(NETWORK).await.unwrap().is_none() && !house.has_key().await);
+    let all = cv3_backend::domain::filter::Filter::all();
+    let nodes = house.ports.store.nodes().find(&all).await.unwrap();
+    assert!(nodes.iter().all(|node| node.public_key.is_some()) && nodes.len() == 1, "{nodes:?}");
 }
