@@ -11,6 +11,7 @@ pub mod http;
 pub mod identity;
 pub mod ingest;
 pub mod outbound;
+pub mod peers;
 pub mod ports;
 pub mod secrets;
 pub mod service;

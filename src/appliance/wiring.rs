@@ -20,6 +20,7 @@ use crate::identity::Identity;
 use crate::identity::builtin::{Issuer, IssuerSettings};
 use crate::identity::keycloak::{self, Keycloak};
 use crate::outbound::Outbound;
+use crate::peers::absent::NoPeers;
 use crate::ports::Ports;
 use crate::secrets::Secrets;
 use crate::secrets::local::{LocalSecrets, MasterKey, Passphrase};
@@ -120,6 +121,7 @@ pub async fn open(loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Wired> {
         broker,
         secrets,
         identity,
+        peers: Arc::new(NoPeers),
         terms: terms.clone() as Arc<dyn Terms>,
         clock: clock.clone(),
         random: random.clone(),
@@ -236,6 +238,7 @@ pub fn options(loaded: &Loaded) -> Options {
         query_retention: appliance.retention.queries.duration(),
         raw_retention: appliance.retention.raw.duration(),
         redirect_urls,
+        allow_loopback: appliance.federation.allow_loopback,
         read_only: appliance.read_only,
         development: loaded.mode == Mode::Development,
         nexus: config.legacy.nexus_mode.enabled,
@@ -254,6 +257,7 @@ pub fn options(loaded: &Loaded) -> Options {
                 .join(", "),
         },
         metrics: config.exporter().map(exported),
+        ..Options::default()
     }
 }
 

@@ -10,6 +10,7 @@ pub mod attributes;
 pub mod beacon;
 pub mod clock;
 pub mod error;
+pub mod federation;
 pub mod filter;
 pub mod groups;
 pub mod ids;

@@ -31,6 +31,8 @@ impl Dashboard {
         let sources = store.sources().find(&Filter::all()).await?;
         let users = store.users().find(&Filter::all()).await?;
         let queries = store.documents().count(Room::Queries, &Filter::all()).await?;
+        let requests = store.messages().find(&Filter::all()).await?;
+        let requests = requests.iter().filter(|request| request.awaits_us()).count();
         let (used, available) = self.ports.blobs.space().await?;
         let listed: Map<String, Value> = sources
             .iter()
@@ -46,8 +48,7 @@ impl Dashboard {
             "source_count": sources.len(),
             "user_count": users.iter().filter(|user| !user.internal).count(),
             "network_count": store.networks().count(&Filter::all()).await?,
-            // Nobody can ask to join yet: this release does not meet other installations.
-            "request_count": 0,
+            "request_count": requests,
             "sources": listed,
             "space": {"used": gigabytes(used), "available": gigabytes(available)},
             "analytics": {

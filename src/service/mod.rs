@@ -62,6 +62,12 @@ pub struct Options {
     pub raw_retention: Duration,
     /// Redirect addresses front ends may sign in with.
     pub redirect_urls: Vec<String>,
+    /// Whether other installations may be met although our own address is a loopback one; for test rigs.
+    pub allow_loopback: bool,
+    /// Whether the three words of a request must be given to approve it (specification §9.4).
+    pub require_challenge: bool,
+    /// Bits of a node's key: 4096 (specification §9.1). Fewer in tests alone, where keys are thrown away.
+    pub node_key_bits: usize,
     /// Queries are answered; what they are answered from does not change (design: Compatibility).
     pub read_only: bool,
     /// Conveniences that are unsafe with real patients.
@@ -103,6 +109,9 @@ impl Default for Options {
             query_retention: Duration::from_secs(30 * 86_400),
             raw_retention: Duration::from_secs(7 * 86_400),
             redirect_urls: Vec::new(),
+            allow_loopback: false,
+            require_challenge: true,
+            node_key_bits: 4096,
             read_only: false,
             development: false,
             nexus: false,
@@ -181,7 +190,12 @@ impl Services {
             logs: logs::Logs::new(ports.clone()),
             metasources: metasources::MetaSources::new(ports.clone()),
             metrics: metrics::Metrics::new(options.clone(), views),
-            networks: networks::Networks::new(ports.clone()),
+            networks: networks::Networks::new(
+                ports.clone(),
+                options.clone(),
+                settings.clone(),
+                indices.clone(),
+            ),
             nexus: nexus::Nexus::new(ports.clone(), options.clone()),
             pipelines: pipelines::Pipelines::new(ports.clone()),
             queries,

@@ -12,6 +12,7 @@ use super::mail::{Event, Recipient, notify};
 use super::{Failure, Live};
 use crate::broker::{NewJob, Notice, Queue};
 use crate::domain::access::Duty;
+use crate::domain::federation::Exchange;
 use crate::domain::filter::Filter;
 use crate::domain::groups::Group;
 use crate::domain::ids::{JobId, NodeId, SourceId, UserId};
@@ -290,8 +291,11 @@ impl Settings {
 
     async fn stray_nodes(&self) -> Result<BTreeSet<NodeId>, Failure> {
         let nodes = self.ports.store.nodes().find(&Filter::all()).await?;
+        // Read after the nodes, and the requests first: a request that is answered leaves a network behind.
+        let joining = self.ports.store.messages().find(&Filter::all()).await?;
         let networks = self.ports.store.networks().find(&Filter::all()).await?;
-        let known: BTreeSet<_> = networks.into_iter().map(|network| network.network_id).collect();
+        let mut known: BTreeSet<_> = networks.into_iter().map(|network| network.network_id).collect();
+        known.extend(joining.into_iter().filter(Exchange::is_open).map(|request| request.network_id));
         let stray = nodes.into_iter().filter(|node| !known.contains(&node.network_id));
         Ok(stray.map(|node| node.node_id).collect())
     }

@@ -94,6 +94,7 @@ impl Setup {
             client_id: self.ports.identity.info().client_id,
             public_key: None,
             authentication_enabled: false,
+            user_mapping: None,
             record_index: None,
             meta_index: None,
         };
@@ -106,6 +107,8 @@ impl Setup {
             instance_id: node_id.clone(),
             record_index: None,
             meta_index: None,
+            state: None,
+            created_at: None,
         };
         self.ports.store.nodes().put(node_id.as_str(), &node).await?;
         self.ports.store.networks().insert(network_id.as_str(), &network).await?;

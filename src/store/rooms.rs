@@ -66,6 +66,10 @@ rooms! {
     NexusRequests = "nexus.requests", id "token", index ["installationKey", "status"], unique [], durable true;
     /// The last number given to something that is counted.
     Counter = "counter", id "id", index [], unique [], durable true;
+    /// Members nobody here has approved yet, and those that were removed again.
+    PendingNodes = "network.nodes.pending", id "nodeId", index ["networkId"], unique [], durable true;
+    /// Requests and invitations, sent and received.
+    Messages = "network.messages", id "id", index ["networkId", "receivedAt"], unique [], durable true;
     Users = "user.info", id "userId", index [], unique [], durable true;
     /// Strangers who ask for an account.
     AccessRequests = "user.requests", id "requestId", index ["email", "createdAt"], unique [], durable true;
@@ -230,6 +234,10 @@ accessors! {
     nodes: crate::domain::networks::Node = Nodes;
     /// Networks exposed as Beacons.
     beacon: crate::domain::beacon::Endpoint = Beacon;
+    /// Members that are not approved.
+    pending_nodes: crate::domain::networks::Node = PendingNodes;
+    /// Requests and invitations.
+    messages: crate::domain::federation::Exchange = Messages;
     /// Accounts' local part.
     users: crate::domain::users::UserInfo = Users;
     /// Requests for accounts.

@@ -28,6 +28,7 @@ pub fn run(
             "refresh" => services.ingest.run_refresh(&inside, &job, &source(&job)?).await,
             "drop-source" => drop_source(&services, &source(&job)?).await,
             "meta-index" => services.metasources.refresh(&inside).await,
+            "networks" => services.networks.tend(&inside).await,
             "cleanup" => tidy(&services).await,
             other => Err(Failure::Unprocessable(format!("this release does not know jobs of kind {other}"))),
         };

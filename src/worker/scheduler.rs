@@ -20,24 +20,31 @@ const INDEX: Duration = Duration::from_secs(900);
 /// How often the meta index is built anew.
 const META_INDEX: Duration = Duration::from_secs(86_400);
 
+/// How often networks are tended: keys that are missing are made, requests that nobody answered end.
+const NETWORKS: Duration = Duration::from_secs(3_600);
+
+/// After how long networks are first tended: a key takes seconds of a processor, and people come first.
+const SETTLED: Duration = Duration::from_secs(60);
+
 /// How long ended jobs are kept.
 const KEEP_JOBS: Duration = Duration::from_secs(7 * 86_400);
 
 /// Runs until cancelled.
 pub async fn schedule(services: Services, stop: CancellationToken) {
     let holder = uuid::Uuid::new_v4().to_string();
+    let started = std::time::Instant::now();
     loop {
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             () = stop.cancelled() => return,
         }
-        if let Err(error) = tick(&services, &holder).await {
+        if let Err(error) = tick(&services, &holder, started.elapsed()).await {
             tracing::warn!(%error, "the timetable could not be followed");
         }
     }
 }
 
-async fn tick(services: &Services, holder: &str) -> Result<(), Failure> {
+async fn tick(services: &Services, holder: &str, running: Duration) -> Result<(), Failure> {
     let broker = services.broker();
     if broker.lock("scheduler", holder, LOOK * 5).await?.is_none() {
         return Ok(());
@@ -68,6 +75,15 @@ async fn tick(services: &Services, holder: &str) -> Result<(), Failure> {
             queue: Queue::DatabaseManager,
             kind: "meta-index".into(),
             key: Some("meta-index".into()),
+            payload: json!({}),
+        };
+        broker.enqueue(job).await?;
+    }
+    if running > SETTLED && due(services, "networks", NETWORKS).await? {
+        let job = NewJob {
+            queue: Queue::DatabaseManager,
+            kind: "networks".into(),
+            key: Some("networks".into()),
             payload: json!({}),
         };
         broker.enqueue(job).await?;

@@ -70,6 +70,7 @@ pub const RULES: &[Rule] = &[
     Rule("crate::blobs", Names(&["crate::domain"]), "a port speaks the domain's words"),
     Rule("crate::secrets", Names(&["crate::domain"]), "a port speaks the domain's words"),
     Rule("crate::identity", Names(&["crate::domain"]), "a port speaks the domain's words"),
+    Rule("crate::peers", Names(&["crate::domain"]), "a port speaks the domain's words"),
     Rule(
         "crate::identity::builtin",
         Names(&["crate::domain", "crate::identity", "crate::store", "crate::secrets"]),
@@ -97,6 +98,7 @@ pub const RULES: &[Rule] = &[
             "crate::blobs",
             "crate::secrets",
             "crate::identity",
+            "crate::peers",
             "crate::terms",
         ]),
         "the list of open doors names the doors",
@@ -114,6 +116,7 @@ pub const RULES: &[Rule] = &[
             "crate::blobs",
             "crate::secrets",
             "crate::identity",
+            "crate::peers",
         ]),
         "a use case is called by the edges, never calls one, and gets its settings as Options",
     ),
@@ -157,6 +160,7 @@ pub const RULES: &[Rule] = &[
             "crate::secrets",
             "crate::identity",
             "crate::outbound",
+            "crate::peers",
             "crate::terms",
         ]),
         "the appliance opens everything and is called by the command line alone",
@@ -198,6 +202,11 @@ pub const RULES: &[Rule] = &[
         "crate::identity::keycloak",
         Kept(&["crate::appliance::wiring"]),
         "only the wiring knows which identity provider it is",
+    ),
+    Rule(
+        "crate::peers::absent",
+        Kept(&["crate::appliance::wiring"]),
+        "only the wiring knows how other installations are reached",
     ),
     Rule(
         "crate::terms::build",
@@ -250,7 +259,7 @@ const TRAIT_FILES: &[&str] =
 
 /// Folders with one trait and several adapters.
 const PORTS: &[&str] =
-    &["crate::store", "crate::broker", "crate::blobs", "crate::secrets", "crate::identity"];
+    &["crate::store", "crate::broker", "crate::blobs", "crate::secrets", "crate::identity", "crate::peers"];
 
 /// A broken rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

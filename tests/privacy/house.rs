@@ -60,6 +60,7 @@ impl House {
             broker: Arc::new(broker),
             secrets,
             identity: Arc::new(identity),
+            peers: Arc::new(cv3_backend::peers::absent::NoPeers),
             terms: Arc::new(World::default()),
             clock,
             random,

@@ -7,7 +7,9 @@ pub mod datafiles;
 pub mod graphql;
 pub mod groups;
 pub mod metasources;
+pub mod networks;
 pub mod nexus;
+pub mod nodes;
 pub mod pipelines;
 pub mod shapes;
 pub mod sources;
@@ -21,12 +23,11 @@ use poem_openapi::OpenApiService;
 use super::shared::auth::AuthApi;
 use super::shared::config::{ChangeConfigApi, ConfigApi};
 use super::shared::logs::LogApi;
-use super::shared::networks::NetworksApi;
 use super::shared::root::RootApi;
 use crate::service::Services;
 
 type Apis = (
-    (RootApi, AuthApi, ConfigApi, ChangeConfigApi, NetworksApi, LogApi),
+    (RootApi, AuthApi, ConfigApi, ChangeConfigApi, LogApi),
     (
         sources::SourcesApi,
         uploads::UploadsApi,
@@ -39,6 +40,8 @@ type Apis = (
         users::UsersApi,
         access_requests::AccessRequestsApi,
         dashboard::DashboardApi,
+        networks::NetworksApi,
+        nodes::NodesApi,
     ),
 );
 
@@ -46,14 +49,8 @@ type Apis = (
 pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
     let s = || services.clone();
     let started = Instant::now();
-    let shared = (
-        RootApi { services: s(), started },
-        AuthApi(s()),
-        ConfigApi(s()),
-        ChangeConfigApi(s()),
-        NetworksApi(s()),
-        LogApi(s()),
-    );
+    let shared =
+        (RootApi { services: s(), started }, AuthApi(s()), ConfigApi(s()), ChangeConfigApi(s()), LogApi(s()));
     let own = (
         sources::SourcesApi(s()),
         uploads::UploadsApi(s()),
@@ -66,6 +63,8 @@ pub fn api(services: &Services) -> OpenApiService<Apis, ()> {
         users::UsersApi(s()),
         access_requests::AccessRequestsApi(s()),
         dashboard::DashboardApi { services: s(), started },
+        networks::NetworksApi(s()),
+        nodes::NodesApi(s()),
     );
     OpenApiService::new((shared, own), "Cafe Variome V3 Admin API", env!("CARGO_PKG_VERSION"))
         .description("Manage what this installation holds and who may discover it.")

@@ -146,7 +146,7 @@ impl SourcesApi {
     }
 }
 
-fn show(source: &Source, full: bool) -> Doc<SourceShape> {
+pub(super) fn show(source: &Source, full: bool) -> Doc<SourceShape> {
     Doc::of(if full { published_to_admin(source) } else { published(source) })
 }
 

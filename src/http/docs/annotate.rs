@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::access::{Api, Operation, Permission};
 
 /// Fields without which a body is refused, by the address it is posted to; all others may be left out.
-const REQUIRED: [(&str, &[&str]); 15] = [
+const REQUIRED: [(&str, &[&str]); 18] = [
     ("/access-requests/", &["affiliation", "email", "firstName", "justification", "lastName"]),
     ("/auth/token", &["grant_type"]),
     ("/beacon/", &["beaconAuthMethod", "endpointPath", "networkId"]),
@@ -18,6 +18,9 @@ const REQUIRED: [(&str, &[&str]); 15] = [
     ("/nexus/credentials", &["clientId", "realm"]),
     ("/nexus/installations", &["baseUrl", "email", "installationName"]),
     ("/nexus/networks", &["networkName"]),
+    ("/networks/", &["networkName"]),
+    ("/networks/join", &["baseUrl", "networkID"]),
+    ("/networks/{network_id}/invite", &["baseUrl"]),
     ("/pipelines/", &["pipelineName"]),
     ("/source/{source_id}/ingest", &["dataFileIDs", "pipelineID"]),
     ("/source/{source_id}/remap", &["dataFileIDs", "pipelineID"]),

@@ -1,4 +1,4 @@
-//! Networks as the caller may see them; both APIs serve the same.
+//! Networks as the query API shows them, and the shapes both APIs share.
 
 use poem_openapi::OpenApi;
 use poem_openapi::param::Path;
@@ -9,6 +9,7 @@ use crate::domain::ids::NetworkId;
 use crate::http::body::Doc;
 use crate::http::gate::Anyone;
 use crate::http::parts::{meta_index, record_index};
+use crate::service::networks::published;
 use crate::service::{Failure, Services};
 use crate::shapes;
 
@@ -47,13 +48,15 @@ impl NetworksApi {
     #[oai(path = "/networks/", method = "get")]
     async fn list(&self, asker: Anyone) -> poem::Result<Json<Vec<Doc<NetworkShape>>>> {
         let networks = self.0.networks.visible(&asker.0).await?;
-        Ok(Json(networks.into_iter().map(Doc::of).collect()))
+        Ok(Json(networks.iter().map(|network| Doc::of(published(network))).collect()))
     }
 
     /// One network
     #[oai(path = "/networks/:network_id", method = "get")]
     async fn one(&self, asker: Anyone, network_id: Path<String>) -> poem::Result<Json<Doc<NetworkShape>>> {
-        Ok(Json(Doc::of(self.0.networks.one(&asker.0, &id(NetworkId::parse(network_id.0))?).await?)))
+        Ok(Json(Doc::of(published(
+            &*self.0.networks.one(&asker.0, &id(NetworkId::parse(network_id.0))?).await?,
+        ))))
     }
 
     /// Names and values of free attributes in a network
@@ -86,7 +89,7 @@ impl NetworksApi {
         asker: Anyone,
         network_id: Path<String>,
     ) -> poem::Result<Json<Vec<Doc<NodeShape>>>> {
-        let nodes = self.0.networks.nodes(&asker.0, &id(NetworkId::parse(network_id.0))?).await?;
+        let nodes = self.0.networks.nodes(&asker.0, &id(NetworkId::parse(network_id.0))?, false).await?;
         Ok(Json(nodes.into_iter().map(Doc::of).collect()))
     }
 }

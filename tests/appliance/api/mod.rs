@@ -2,7 +2,7 @@
 //!
 //! Lives here: who may call what (`callers`), what roles see (`roles`), what the documents promise of every operation (`documents`), headers and
 //! path spellings (`conventions`), resources from creation to removal (`resources`), uploads (`uploads`), descriptions
-//! of data (`metasources`), how much an answer says (`levels`), accounts and how strangers get one (`accounts`,
+//! of data (`metasources`), networks (`networks`), how much an answer says (`levels`), accounts and how strangers get one (`accounts`,
 //! `access_requests`), maintenance, reports and numbers (`running`), queries read again and followed (`history`),
 //! callers without a token (`anonymous`), figures for Prometheus (`metrics`), networks exposed as Beacons (`beacon`), the
 //! registry of V2 installations (`nexus`).
@@ -21,6 +21,7 @@ mod history;
 mod levels;
 mod metasources;
 mod metrics;
+mod networks;
 mod nexus;
 mod resources;
 mod roles;

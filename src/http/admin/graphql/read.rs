@@ -153,6 +153,6 @@ impl Network {
         let session = session(context)?;
         let asker = Asker::User(session.caller.clone());
         let id = id(NetworkId::parse(&*self.network_id))?;
-        all(session.services.networks.nodes(&asker, &id).await.map_err(failed)?)
+        all(session.services.networks.nodes(&asker, &id, false).await.map_err(failed)?)
     }
 }

@@ -1,0 +1,106 @@
+//! Members approved, removed and mapped by local decision (specification §9.1, §9.4).
+
+use serde_json::Value;
+
+use super::Networks;
+use crate::domain::ids::NodeId;
+use crate::domain::networks::Node;
+use crate::service::Failure;
+use crate::service::auth::{As, DataAdmin};
+
+/// Most users of one mapping.
+const MOST_MAPPED: usize = 10_000;
+
+impl Networks {
+    /// Approves a pending node: from now on its key counts.
+    pub async fn approve_node(&self, _: &As<DataAdmin>, id: &NodeId) -> Result<(), Failure> {
+        let store = &self.ports.store;
+        if store.nodes().get(id.as_str()).await?.is_some() {
+            return Err(Failure::Conflict(format!("the node {id} is approved already")));
+        }
+        let node = store.pending_nodes().get(id.as_str()).await?;
+        let node = node.ok_or_else(|| Failure::not_found("node", id.as_str()))?;
+        if node.public_key.is_none() {
+            return Err(Failure::Conflict(format!("the node {id} has not sent its public key yet")));
+        }
+        store.nodes().put(id.as_str(), &node).await?;
+        store.pending_nodes().delete(id.as_str()).await?;
+        Ok(())
+    }
+
+    /// Takes approval back: the node stays a member, and its key does not count any more.
+    pub async fn remove_node(&self, _: &As<DataAdmin>, id: &NodeId) -> Result<(), Failure> {
+        let node = self.other(id).await?;
+        let store = &self.ports.store;
+        store.pending_nodes().put(id.as_str(), &node).await?;
+        store.nodes().delete(id.as_str()).await?;
+        Ok(())
+    }
+
+    /// Decides whether tokens from a node are accepted and whose permissions its people have:
+    /// `{"userMapping": user id, object of user ids or null, "authenticationEnabled": bool}`, each optional.
+    pub async fn map_node(&self, _: &As<DataAdmin>, id: &NodeId, body: &Value) -> Result<(), Failure> {
+        self.other(id).await?;
+        let Some(fields) = body.as_object() else {
+            return Err(Failure::Invalid(
+                "send {\"userMapping\": …, \"authenticationEnabled\": true or false}".into(),
+            ));
+        };
+        let enabled = match fields.get("authenticationEnabled") {
+            None => None,
+            Some(Value::Bool(enabled)) => Some(*enabled),
+            Some(_) => return Err(Failure::Invalid("authenticationEnabled must be true or false".into())),
+        };
+        let mapping = match fields.get("userMapping") {
+            None => None,
+            Some(Value::Null) => Some(None),
+            Some(mapping) => {
+                self.check_mapping(mapping).await?;
+                Some(Some(mapping.clone()))
+            }
+        };
+        let decide = |node: &mut Node| {
+            if let Some(enabled) = enabled {
+                node.authentication_enabled = enabled;
+            }
+            if let Some(mapping) = &mapping {
+                node.user_mapping.clone_from(mapping);
+            }
+            Ok::<(), Failure>(())
+        };
+        let decided = self.ports.store.nodes().update(id.as_str(), decide).await?;
+        decided.map(drop).ok_or_else(|| Failure::not_found("node", id.as_str()))
+    }
+
+    async fn check_mapping(&self, mapping: &Value) -> Result<(), Failure> {
+        let targets: Vec<&Value> = match mapping {
+            Value::String(_) => vec![mapping],
+            Value::Object(users) if users.len() <= MOST_MAPPED => users.values().collect(),
+            _ => {
+                return Err(Failure::Invalid(format!(
+                    "userMapping must be a user id or an object of at most {MOST_MAPPED} user ids"
+                )));
+            }
+        };
+        for target in targets {
+            let user = target.as_str().unwrap_or_default();
+            if self.ports.store.users().get(user).await?.is_none() {
+                return Err(Failure::Invalid(format!("userMapping: there is no user {target}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// An approved node that is not our own.
+    async fn other(&self, id: &NodeId) -> Result<Node, Failure> {
+        let node = self.ports.store.nodes().get(id.as_str()).await?;
+        let node = node.ok_or_else(|| Failure::not_found("approved node", id.as_str()))?;
+        let network = self.ports.store.networks().get(node.network_id.as_str()).await?;
+        if network.is_some_and(|network| network.instance_id == *id) {
+            return Err(Failure::Conflict(
+                "this node is this installation; leave the network instead".into(),
+            ));
+        }
+        Ok(node)
+    }
+}
