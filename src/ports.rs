@@ -6,6 +6,7 @@ use crate::blobs::Blobs;
 use crate::broker::Broker;
 use crate::domain::clock::{Clock, Random};
 use crate::identity::Identity;
+use crate::mail::Mail;
 use crate::secrets::Secrets;
 use crate::store::Store;
 use crate::terms::Terms;
@@ -18,6 +19,7 @@ pub struct Ports {
     pub broker: Arc<dyn Broker>,
     pub secrets: Arc<dyn Secrets>,
     pub identity: Arc<dyn Identity>,
+    pub mail: Arc<dyn Mail>,
     pub terms: Arc<dyn Terms>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,

@@ -70,6 +70,7 @@ pub const RULES: &[Rule] = &[
     Rule("crate::blobs", Names(&["crate::domain"]), "a port speaks the domain's words"),
     Rule("crate::secrets", Names(&["crate::domain"]), "a port speaks the domain's words"),
     Rule("crate::identity", Names(&["crate::domain"]), "a port speaks the domain's words"),
+    Rule("crate::mail", Names(&["crate::domain"]), "a port speaks the domain's words"),
     Rule(
         "crate::identity::builtin",
         Names(&["crate::domain", "crate::identity", "crate::store", "crate::secrets"]),
@@ -84,6 +85,7 @@ pub const RULES: &[Rule] = &[
             "crate::blobs",
             "crate::secrets",
             "crate::identity",
+            "crate::mail",
             "crate::terms",
         ]),
         "the list of open doors names the doors",
@@ -101,6 +103,7 @@ pub const RULES: &[Rule] = &[
             "crate::blobs",
             "crate::secrets",
             "crate::identity",
+            "crate::mail",
         ]),
         "a use case is called by the edges, never calls one, and gets its settings as Options",
     ),
@@ -143,6 +146,7 @@ pub const RULES: &[Rule] = &[
             "crate::blobs",
             "crate::secrets",
             "crate::identity",
+            "crate::mail",
             "crate::terms",
         ]),
         "the appliance opens everything and is called by the command line alone",
@@ -180,6 +184,14 @@ pub const RULES: &[Rule] = &[
         Kept(&["crate::appliance::wiring", "crate::http::shared::issuer", "crate::identity"]),
         "only the wiring and the issuer's own pages know the built-in issuer; its port may hand it out",
     ),
+    Rule("crate::mail::smtp", Kept(&["crate::appliance::wiring"]), "only the wiring knows how mail leaves"),
+    Rule("crate::mail::log", Kept(&["crate::appliance::wiring"]), "only the wiring knows how mail leaves"),
+    Rule(
+        "crate::mail::nowhere",
+        Kept(&["crate::appliance::wiring"]),
+        "only the wiring knows how mail leaves",
+    ),
+    Rule("lettre", Kept(&["crate::mail::smtp"]), "SMTP is spoken in one adapter"),
     Rule(
         "crate::terms::build",
         Kept(&["crate::terms", "crate::cli::terms"]),
@@ -225,7 +237,7 @@ const TRAIT_FILES: &[&str] =
 
 /// Folders with one trait and several adapters.
 const PORTS: &[&str] =
-    &["crate::store", "crate::broker", "crate::blobs", "crate::secrets", "crate::identity"];
+    &["crate::store", "crate::broker", "crate::blobs", "crate::secrets", "crate::identity", "crate::mail"];
 
 /// A broken rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

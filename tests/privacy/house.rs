@@ -60,6 +60,7 @@ impl House {
             broker: Arc::new(broker),
             secrets,
             identity: Arc::new(identity),
+            mail: Arc::new(cv3_backend::mail::nowhere::Nowhere),
             terms: Arc::new(World::default()),
             clock,
             random,
