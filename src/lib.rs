@@ -10,6 +10,7 @@ pub mod engine;
 pub mod http;
 pub mod identity;
 pub mod ingest;
+pub mod mail;
 pub mod outbound;
 pub mod peers;
 pub mod ports;

@@ -6,6 +6,7 @@ use crate::blobs::Blobs;
 use crate::broker::Broker;
 use crate::domain::clock::{Clock, Random};
 use crate::identity::Identity;
+use crate::mail::Mail;
 use crate::peers::Peers;
 use crate::secrets::Secrets;
 use crate::store::Store;
@@ -20,6 +21,7 @@ pub struct Ports {
     pub secrets: Arc<dyn Secrets>,
     pub identity: Arc<dyn Identity>,
     pub peers: Arc<dyn Peers>,
+    pub mail: Arc<dyn Mail>,
     pub terms: Arc<dyn Terms>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,

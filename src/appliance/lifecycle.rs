@@ -246,6 +246,7 @@ fn reload(loaded: &Loaded, again: &Again, wired: &Wired) {
                 tracing::warn!("{warning}");
             }
             wired.services.reload(options);
+            wired.change_mail(&new);
             tracing::info!("configuration read again");
         }
         Err(error) => {

@@ -137,7 +137,11 @@ pub async fn work(
         Service::QueryCompiler => {
             (Queue::QueryCompiler, worker::query_compiler::run, width(workers.query_compiler) * 8)
         }
-        Service::Scheduler => return worker::scheduler::schedule(wired.services.clone(), soft).await,
+        Service::Scheduler => {
+            let timetable = worker::scheduler::schedule(wired.services.clone(), soft.clone());
+            tokio::join!(timetable, worker::mail::deliver(wired.services.clone(), soft));
+            return;
+        }
         // Meta queries are not part of this release; the service waits so that units and tables stay the same.
         Service::QueryMeta => return soft.cancelled().await,
         _ => return,

@@ -12,13 +12,18 @@ use super::applet::Service;
 use crate::blobs::files::FileBlobs;
 use crate::broker::Broker;
 use crate::broker::sqlite::SqliteBroker;
+use crate::config::email::Email;
 use crate::config::metrics::Prometheus;
-use crate::config::values::{Validation, WebUrl};
+use crate::config::values::{SmtpTls, Validation, WebUrl, is_loopback_host};
 use crate::config::{Loaded, Mode};
 use crate::domain::clock::{Clock, Random, SystemClock, SystemRandom};
 use crate::identity::Identity;
 use crate::identity::builtin::{Issuer, IssuerSettings};
 use crate::identity::keycloak::{self, Keycloak};
+use crate::mail::Mail;
+use crate::mail::log::LogMail;
+use crate::mail::nowhere::Nowhere;
+use crate::mail::smtp::{Smtp, SmtpSettings, Tls};
 use crate::outbound::Outbound;
 use crate::peers::absent::NoPeers;
 use crate::ports::Ports;
@@ -55,6 +60,17 @@ pub struct Wired {
     pub random: Arc<dyn Random>,
     /// The loaded terms, for tools that look into them.
     pub terms: Arc<TermFile>,
+    /// The mail server, where there is one.
+    smtp: Option<Arc<Smtp>>,
+}
+
+impl Wired {
+    /// Takes up what a changed configuration says of the mail server; one that comes or goes waits for the next start.
+    pub fn change_mail(&self, loaded: &Loaded) {
+        if let (Some(smtp), Some(email)) = (&self.smtp, &loaded.config.email) {
+            smtp.change(smtp_settings(email));
+        }
+    }
 }
 
 /// Opens every port as configured.
@@ -115,6 +131,12 @@ pub async fn open(loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Wired> {
             Arc::new(Keycloak::new(doors, provider(loaded)))
         }
     };
+    let smtp = loaded.config.email.as_ref().map(|email| Arc::new(Smtp::new(smtp_settings(email))));
+    let mail: Arc<dyn Mail> = match &smtp {
+        Some(smtp) => smtp.clone(),
+        None if loaded.mode == Mode::Development => Arc::new(LogMail),
+        None => Arc::new(Nowhere),
+    };
     let ports = Ports {
         store,
         blobs: Arc::new(blobs),
@@ -122,11 +144,12 @@ pub async fn open(loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Wired> {
         secrets,
         identity,
         peers: Arc::new(NoPeers),
+        mail,
         terms: terms.clone() as Arc<dyn Terms>,
         clock: clock.clone(),
         random: random.clone(),
     };
-    Ok(Wired { services: Services::new(ports, options), issuer, clock, random, terms })
+    Ok(Wired { services: Services::new(ports, options), issuer, clock, random, terms, smtp })
 }
 
 /// The client for calls to other servers.
@@ -194,6 +217,32 @@ fn master_key(loaded: &Loaded, data: &Path) -> MasterKey {
         return MasterKey::Passphrase(Passphrase::from(words.expose().clone()));
     }
     MasterKey::Generated { path: data.join("secrets").join("key") }
+}
+
+/// What the section says, with what it leaves to the port and the server (specification §3.1).
+fn smtp_settings(email: &Email) -> SmtpSettings {
+    let smtp = &email.smtp;
+    let loopback = is_loopback_host(&smtp.host);
+    let tls = match smtp.tls {
+        Some(SmtpTls::None) => Tls::None,
+        Some(SmtpTls::Starttls) => Tls::Starttls,
+        Some(SmtpTls::Tls) => Tls::Implicit,
+        None if smtp.port.get() == 465 => Tls::Implicit,
+        None => Tls::Offered,
+    };
+    let sign_in = &smtp.authentication;
+    let sender = email.sender.trim();
+    SmtpSettings {
+        host: smtp.host.trim().to_owned(),
+        port: smtp.port.get(),
+        tls,
+        from_address: email.from.address.clone(),
+        from_name: email.from.name.clone(),
+        sender: (!sender.is_empty() && !sender.eq_ignore_ascii_case(&email.from.address))
+            .then(|| sender.to_owned()),
+        sign_in: sign_in.required.then(|| (sign_in.username.clone(), sign_in.password.expose().clone())),
+        loopback,
+    }
 }
 
 /// The public base address: configured, else the front door's own.

@@ -39,6 +39,9 @@ pub async fn run(common: &Common, output: &Output) -> anyhow::Result<()> {
         true,
         std::iter::once(release).chain(lacking).collect::<Vec<_>>().join("; "),
     ));
+    let operator = wired.services.auth.operator::<SystemAdmin>();
+    let (in_order, condition) = wired.services.mail.condition(&operator).await?;
+    findings.push(("mail".into(), in_order, condition));
     let failed = wired.services.broker().jobs(JobState::Failed, 20).await?;
     for job in &failed {
         let reason = job.error.clone().unwrap_or_default();

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod ingest;
 pub mod install;
 pub mod integrity;
+pub mod mail;
 pub mod maintenance;
 pub mod manage;
 pub mod output;
@@ -100,6 +101,9 @@ enum Verb {
     /// Manage accounts
     #[command(subcommand)]
     User(users::UserVerb),
+    /// Try whether mail arrives, or look what became of it
+    #[command(subcommand)]
+    Mail(mail::MailVerb),
     /// Refuse requests for a while, or answer them again
     #[command(subcommand)]
     Maintenance(maintenance::MaintenanceVerb),
@@ -230,6 +234,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Verb::Ingest(ingest) => ingest.run(&common, &output).await,
         Verb::Query(query) => query.run(&common, &output).await,
         Verb::User(verb) => verb.run(&common, &output).await,
+        Verb::Mail(verb) => verb.run(&common, &output).await,
         Verb::Maintenance(verb) => verb.run(&common, &output).await,
         Verb::RotateSecret(verb) => verb.run(&common, &output).await,
         Verb::Token(token) => token.run(&common, &output).await,

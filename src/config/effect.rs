@@ -3,7 +3,7 @@
 use super::{InstanceConfig, show::at, tree::tree};
 
 /// Settings and sections without effect. One that gets an effect leaves the list.
-const NO_EFFECT: [&str; 16] = [
+const NO_EFFECT: [&str; 15] = [
     "Appliance.AllowDemo",
     "Appliance.Engine",
     "Appliance.Federation",
@@ -14,7 +14,6 @@ const NO_EFFECT: [&str; 16] = [
     "Appliance.Workers.MetaQuery",
     "Data.ChunkSize",
     "Data.UploadPath",
-    "Email",
     "Legacy",
     "Logging.BackupCount",
     "Logging.Loki",

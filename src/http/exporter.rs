@@ -20,7 +20,7 @@ impl Endpoint for Exporter {
         let authorization =
             request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let key = authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-        let gauges = match self.0.metrics.read(if trimmed.is_empty() { "/" } else { trimmed }, key) {
+        let gauges = match self.0.metrics.read(if trimmed.is_empty() { "/" } else { trimmed }, key).await {
             Ok(gauges) => gauges,
             Err(failure) => return Ok(error::render(failure.into()).await),
         };

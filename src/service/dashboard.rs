@@ -56,6 +56,7 @@ impl Dashboard {
                 "query_count": queries,
                 "uptime": uptime,
             },
+            "mail": super::mail::figures(&self.ports).await?,
         }))
     }
 

@@ -1,11 +1,13 @@
-//! What is measured of this process, by the names Prometheus reads it under (specification §14.1). A new figure is a
+//! What is measured of this process and of the outbox, by the names Prometheus reads it under (specification §14.1). A new figure is a
 //! line here and in `docs/metrics.md`; none is ever labelled with a user or a subject.
 
 use sha2::{Digest, Sha256};
 
+use super::mail::figures;
 use super::views::Views;
 use super::{Failure, Live};
 use crate::engine::kept_bytes;
+use crate::ports::Ports;
 
 /// Who may read metrics, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,17 +29,18 @@ pub struct Gauge {
 /// Reads the figures.
 #[derive(Debug, Clone)]
 pub struct Metrics {
+    ports: Ports,
     options: Live,
     views: Views,
 }
 
 impl Metrics {
-    pub(super) fn new(options: Live, views: Views) -> Self {
-        Self { options, views }
+    pub(super) fn new(ports: Ports, options: Live, views: Views) -> Self {
+        Self { ports, options, views }
     }
 
     /// The figures, for whoever sends the key. What is switched off does not exist.
-    pub fn read(&self, path: &str, key: Option<&str>) -> Result<Vec<Gauge>, Failure> {
+    pub async fn read(&self, path: &str, key: Option<&str>) -> Result<Vec<Gauge>, Failure> {
         let options = self.options.now();
         let exported = options.metrics.as_ref().filter(|exported| exported.route == path);
         let exported = exported.ok_or_else(|| Failure::not_found("page", path))?;
@@ -47,6 +50,7 @@ impl Metrics {
             return Err(Failure::Unauthenticated("send the metrics key as a bearer token".into()));
         }
         let memory = self.views.memory();
+        let mail = figures(&self.ports).await?;
         let gauge = |name, help, value| Gauge { name, help, value };
         Ok(vec![
             gauge("cv3_index_sources", "Sources whose index is open in this process.", memory.sources),
@@ -63,6 +67,13 @@ impl Metrics {
                 kept_bytes() as u64,
             ),
             gauge("cv3_index_subjects", "Subjects of the open indices.", memory.subjects),
+            gauge(
+                "cv3_mail_configured",
+                "Whether mail leaves this installation: 1 or 0.",
+                mail.configured.into(),
+            ),
+            gauge("cv3_mail_waiting", "Mails that are still to be sent.", mail.waiting),
+            gauge("cv3_mail_failed", "Mails of the last 30 days that did not reach everyone.", mail.failed),
             gauge("process_resident_memory_bytes", "Resident memory of this process in bytes.", resident()),
         ])
     }

@@ -18,7 +18,7 @@ pub mod ingest;
 pub mod integrity;
 mod limits;
 pub mod logs;
-mod mail;
+pub mod mail;
 pub mod metasources;
 pub mod metrics;
 pub mod networks;
@@ -152,6 +152,7 @@ pub struct Services {
     pub ingest: ingest::Ingest,
     pub integrity: integrity::Integrity,
     pub logs: logs::Logs,
+    pub mail: mail::Mail,
     pub metasources: metasources::MetaSources,
     pub metrics: metrics::Metrics,
     pub networks: networks::Networks,
@@ -188,8 +189,9 @@ impl Services {
             ingest: ingest::Ingest::new(ports.clone(), options.clone(), commit),
             integrity: integrity::Integrity::new(ports.clone(), settings.clone(), sources.clone()),
             logs: logs::Logs::new(ports.clone()),
+            mail: mail::Mail::new(ports.clone(), settings.clone(), options.clone()),
             metasources: metasources::MetaSources::new(ports.clone()),
-            metrics: metrics::Metrics::new(options.clone(), views),
+            metrics: metrics::Metrics::new(ports.clone(), options.clone(), views),
             networks: networks::Networks::new(
                 ports.clone(),
                 options.clone(),

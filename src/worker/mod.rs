@@ -4,6 +4,7 @@
 //! Does not: what a job does (`service`). To add a kind: a line in its queue's file.
 
 pub mod database_manager;
+pub mod mail;
 pub mod query_compiler;
 pub mod scheduler;
 

@@ -71,6 +71,7 @@ pub const RULES: &[Rule] = &[
     Rule("crate::secrets", Names(&["crate::domain"]), "a port speaks the domain's words"),
     Rule("crate::identity", Names(&["crate::domain"]), "a port speaks the domain's words"),
     Rule("crate::peers", Names(&["crate::domain"]), "a port speaks the domain's words"),
+    Rule("crate::mail", Names(&["crate::domain"]), "a port speaks the domain's words"),
     Rule(
         "crate::identity::builtin",
         Names(&["crate::domain", "crate::identity", "crate::store", "crate::secrets"]),
@@ -99,6 +100,7 @@ pub const RULES: &[Rule] = &[
             "crate::secrets",
             "crate::identity",
             "crate::peers",
+            "crate::mail",
             "crate::terms",
         ]),
         "the list of open doors names the doors",
@@ -117,6 +119,7 @@ pub const RULES: &[Rule] = &[
             "crate::secrets",
             "crate::identity",
             "crate::peers",
+            "crate::mail",
         ]),
         "a use case is called by the edges, never calls one, and gets its settings as Options",
     ),
@@ -161,6 +164,7 @@ pub const RULES: &[Rule] = &[
             "crate::identity",
             "crate::outbound",
             "crate::peers",
+            "crate::mail",
             "crate::terms",
         ]),
         "the appliance opens everything and is called by the command line alone",
@@ -198,6 +202,14 @@ pub const RULES: &[Rule] = &[
         Kept(&["crate::appliance::wiring", "crate::http::shared::issuer", "crate::identity"]),
         "only the wiring and the issuer's own pages know the built-in issuer; its port may hand it out",
     ),
+    Rule("crate::mail::smtp", Kept(&["crate::appliance::wiring"]), "only the wiring knows how mail leaves"),
+    Rule("crate::mail::log", Kept(&["crate::appliance::wiring"]), "only the wiring knows how mail leaves"),
+    Rule(
+        "crate::mail::nowhere",
+        Kept(&["crate::appliance::wiring"]),
+        "only the wiring knows how mail leaves",
+    ),
+    Rule("lettre", Kept(&["crate::mail::smtp"]), "SMTP is spoken in one adapter"),
     Rule(
         "crate::identity::keycloak",
         Kept(&["crate::appliance::wiring"]),
@@ -258,8 +270,15 @@ const TRAIT_FILES: &[&str] =
     &["crate::store::error", "crate::store::kept", "crate::store::rooms", "crate::identity::claims"];
 
 /// Folders with one trait and several adapters.
-const PORTS: &[&str] =
-    &["crate::store", "crate::broker", "crate::blobs", "crate::secrets", "crate::identity", "crate::peers"];
+const PORTS: &[&str] = &[
+    "crate::store",
+    "crate::broker",
+    "crate::blobs",
+    "crate::secrets",
+    "crate::identity",
+    "crate::mail",
+    "crate::peers",
+];
 
 /// A broken rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -98,6 +98,7 @@ impl House {
                 SqliteBroker::open(&at.join("jobs.db"), &at.join("run"), clock.clone()).unwrap(),
             ),
             secrets,
+            mail: Arc::new(cv3_backend::mail::nowhere::Nowhere),
             identity: Arc::new(identity),
             peers: peers.clone(),
             terms: TermFile::embedded().unwrap(),

@@ -61,6 +61,7 @@ impl House {
             secrets,
             identity: Arc::new(identity),
             peers: Arc::new(cv3_backend::peers::absent::NoPeers),
+            mail: Arc::new(cv3_backend::mail::nowhere::Nowhere),
             terms: Arc::new(World::default()),
             clock,
             random,

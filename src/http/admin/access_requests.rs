@@ -25,7 +25,7 @@ impl AccessRequestsApi {
     async fn submit(&self, request: &Request, body: Json<Doc<AccessRequestShape>>) -> poem::Result<Done> {
         let id = self.0.access_requests.submit(&body.0.0, client(request)).await?;
         let path = format!("{}/api/access-requests/{id}", self.0.options().public_url);
-        Ok(Done::created(id, path))
+        Ok(Done::created(id, path).with("mail", self.0.mail.notice()))
     }
 
     /// All requests that wait for a decision, the oldest first
@@ -59,6 +59,6 @@ impl AccessRequestsApi {
     #[oai(path = "/access-requests/:request_id/deny", method = "post")]
     async fn deny(&self, admin: System, request_id: Path<String>) -> poem::Result<Done> {
         self.0.access_requests.deny(&admin.0, &id(RequestId::parse(request_id.0))?).await?;
-        Ok(Done::changed())
+        Ok(Done::changed().with("mail", self.0.mail.notice()))
     }
 }

@@ -99,7 +99,7 @@ shapes! {
         "sources": {"5065179a-d608-4aba-8728-2f131ec68127": {"display_name": "Rare diseases cohort", "record_count": 100}},
         "space": {"used": 1.5, "available": 100.5},
         "analytics": {"error_count": 2, "query_count": 40, "uptime": "15:30:02.46"}
-    };
+    }, more {"mail": {"configured": true, "waiting": 0, "failed": 0}};
     NetworkStatistics = "network_statistics", "A network with the number of its nodes.", {
         "networkID": "0c7c1b4e-6c3c-4b3e-8a51-0e5b6c1fdb6f", "networkName": "Local", "nodeCount": 1
     };

@@ -20,7 +20,9 @@ pub struct UsersApi(pub Services);
 /// The answer about an account that was made; JSON has the password that is to be handed over, if there is one.
 pub(super) fn made(services: &Services, made: Made) -> Done {
     let path = format!("{}/api/users/{}", services.options().public_url, made.user_id);
-    Done::created(made.user_id, path).with("oneTimePassword", made.one_time_password)
+    Done::created(made.user_id, path)
+        .with("oneTimePassword", made.one_time_password)
+        .with("mail", services.mail.notice())
 }
 
 fn invalid(error: InvalidUser) -> Failure {
