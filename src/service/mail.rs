@@ -3,8 +3,8 @@
 //! Each document says to whom, about what, and the facts the text needs. `send` takes those whose `state` is `waiting`,
 //! resolves the recipients at that moment, and has `text` write one message for each. No document holds a secret: a
 //! password, key or token is never a fact of a mail; a mail that has to tell one names it, and it is read from the
-//! secrets port when the mail is sent. What is done, or was not sent within [`KEPT`], is removed.
-//! To add an event: a variant of [`Event`], its words in `text`, and `notify` where it happens.
+//! secrets port when the mail is sent. What is done, or was not sent within 30 days, is removed.
+//! To add an event: a variant of `Event`, its words in `text`, and `notify` where it happens.
 
 mod send;
 mod text;
