@@ -252,7 +252,8 @@ mod tests {
         assert_eq!(envelope.from().unwrap().to_string(), "robot@example.net");
         let written = String::from_utf8(bytes).unwrap();
         for line in [
-            "From: \"Cafe, Variome\" <cv3@example.org>\r\n",
+            // Encoded, the comma of the name separates no addresses (RFC 2047 §5).
+            "From: =?utf-8?b?Q2FmZSwgVmFyaW9tZQ==?= <cv3@example.org>\r\n",
             "Sender: robot@example.net\r\n",
             "To: ada@example.org\r\n",
             "Message-ID: <one-two@example.org>\r\n",
