@@ -115,7 +115,8 @@ fn say_how_it_refuses(operation: &Operation, fields: &mut Map<String, Value>) {
         ("400", true),
         ("401", !open || operation.path == "/auth/token"),
         ("403", !open || operation.path == "/auth/token"),
-        ("404", operation.path.contains('{') || changes),
+        // Without nexus mode nothing is at its addresses.
+        ("404", operation.path.contains('{') || changes || operation.path.starts_with("/nexus/")),
         ("409", changes),
         ("411", body),
         ("413", body),
