@@ -2,7 +2,7 @@
 //!
 //! Lives here: the trait. Adapters: `smtp` (a server takes it), `log` (development: it is only written down), `nowhere`
 //! (none is configured). Does not: what is said to whom and when it is tried again (`service/mail`).
-//! To add an adapter: a file here, a branch in `appliance/wiring.rs`, a row in `tests/architecture/rules.rs`.
+//! To add an adapter: a file here, a branch in `appliance/wiring/`, a row in `tests/architecture/rules.rs`.
 
 pub mod log;
 pub mod nowhere;

@@ -42,7 +42,7 @@ pub use crate::broker::{JobState, Notice};
 use crate::ports::Ports;
 pub use error::Failure;
 
-/// Deployment settings the use cases need; made from the configuration by `appliance/wiring.rs`.
+/// Deployment settings the use cases need; made from the configuration by `appliance/wiring/`.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Public base address without a trailing slash.

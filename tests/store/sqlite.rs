@@ -113,6 +113,37 @@ async fn folded_and_dropped_states_leave_the_file() {
 }
 
 #[tokio::test]
+async fn the_index_of_subjects_has_what_is_there_and_nothing_else() {
+    let folder = Folder::new();
+    let store = folder.open().unwrap();
+    let (s, subjects) = (source("s"), store.subjects());
+    let unmatched = "SELECT (SELECT count(*) FROM subjects AS state WHERE NOT EXISTS (SELECT 1 FROM subject_ids AS entry \
+                     WHERE entry.source = state.source AND entry.subject = state.subject AND entry.change = state.change \
+                     AND entry.row = state.id)) + abs((SELECT count(*) FROM subject_ids) - (SELECT count(*) FROM subjects))";
+    add(&*store, &s, upserts(["a", "b", "c"], 1), false).await;
+    subjects.stage(&s, 2, upserts(["b", "d", "e"], 2)).await.unwrap();
+    subjects.stage(&s, 2, upserts(["d"], 3)).await.unwrap();
+    assert_eq!(rows(&folder, "SELECT count(*) FROM subject_ids"), 3, "staging enters nothing");
+    add(&*store, &s, deletions(["a", "b"]), false).await;
+    assert_eq!(rows(&folder, unmatched), 0);
+    assert_eq!(rows(&folder, "SELECT count(*) FROM subjects"), 7);
+    subjects.fold(&s, 2).await.unwrap();
+    assert_eq!(rows(&folder, unmatched), 0);
+    assert_eq!(rows(&folder, "SELECT count(*) FROM subjects"), 3);
+    subjects.stage(&s, 3, upserts(["f", "c"], 4)).await.unwrap();
+    subjects.staged(&s, 3, &["f".to_owned()]).await.unwrap();
+    subjects.discard(&s, 3).await.unwrap();
+    assert_eq!(rows(&folder, unmatched), 0);
+    add(&*store, &s, upserts(["g"], 5), true).await;
+    subjects.fold(&s, 3).await.unwrap();
+    assert_eq!(rows(&folder, unmatched), 0);
+    assert_eq!(rows(&folder, "SELECT count(*) FROM subjects"), 1);
+    subjects.drop_source(&s).await.unwrap();
+    assert_eq!(rows(&folder, unmatched), 0);
+    assert_eq!(rows(&folder, "SELECT count(*) FROM subject_changes"), 0);
+}
+
+#[tokio::test]
 async fn a_removal_cut_short_is_finished_at_the_next_start() {
     let folder = Folder::new();
     let store = folder.open().unwrap();

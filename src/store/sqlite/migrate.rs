@@ -37,6 +37,26 @@ pub(super) const MIGRATIONS: &[&str] = &["
     -- Grows at its end while a change is staged: one index in random order is enough to keep up.
     CREATE INDEX subjects_by_change ON subjects (source, change, id, subject);
     CREATE INDEX subjects_deleted ON subjects (source, change) WHERE body IS NULL;
+", "
+    -- The index of subjects as a table of its own: what is staged is entered in order, once, before its commit.
+    CREATE TABLE subject_ids (
+        source INTEGER NOT NULL,
+        subject TEXT NOT NULL,
+        change INTEGER NOT NULL,
+        row INTEGER NOT NULL,
+        PRIMARY KEY (source, subject, change DESC)
+    ) WITHOUT ROWID;
+    INSERT INTO subject_ids SELECT source, subject, change, id FROM subjects INDEXED BY subjects_by_subject
+        ORDER BY source, subject, change DESC;
+    DROP INDEX subjects_by_subject;
+    -- How far the rows of a change that is not committed are entered.
+    CREATE TABLE subject_changes (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        source INTEGER NOT NULL,
+        change INTEGER NOT NULL,
+        entered INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (source, change)
+    );
 "];
 
 fn number(connection: &Connection, pragma: &str) -> Result<i64, StoreError> {
@@ -160,6 +180,30 @@ mod tests {
         let copy = Connection::open(beside(&file, &format!(".v{}", MIGRATIONS.len()))).unwrap();
         assert_eq!(titles(&copy), ["old"]);
         assert_eq!(number(&copy, "user_version").unwrap(), MIGRATIONS.len() as i64);
+    }
+
+    #[test]
+    fn subjects_of_a_file_of_the_first_format_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("store.db");
+        let mut connection = Connection::open(&file).unwrap();
+        migrate(&mut connection, &file, MIGRATIONS.split_at(1).0).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO subject_sources (source, data_version) VALUES ('s', 2);
+                 INSERT INTO subjects (source, change, subject, body) VALUES
+                     (1, 1, 'b', '{}'), (1, 1, 'a', '{}'), (1, 2, 'b', NULL), (1, 3, 'c', '{}');",
+            )
+            .unwrap();
+        migrate(&mut connection, &file, MIGRATIONS).unwrap();
+        let mut statement = connection.prepare("SELECT subject, change, row FROM subject_ids").unwrap();
+        let entries: Vec<(String, i64, i64)> = statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let expected = [("a", 1, 2), ("b", 2, 3), ("b", 1, 1), ("c", 3, 4)];
+        assert_eq!(entries, expected.map(|(subject, change, row)| (subject.to_owned(), change, row)));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 mod checkpoint;
 mod connection;
 mod documents;
+mod enter;
 mod error;
 mod filter;
 mod fold;
@@ -17,6 +18,7 @@ mod mount;
 mod read;
 mod readers;
 mod schema;
+mod sort;
 mod subjects;
 mod writer;
 
@@ -60,7 +62,7 @@ impl SqliteStore {
         }
         Ok(Self {
             documents: documents::SqliteDocuments::new(Arc::clone(&writer), Readers::new(&file, READERS)),
-            subjects: subjects::SqliteSubjects::new(writer, Readers::new(&file, READERS)),
+            subjects: subjects::SqliteSubjects::new(&file, writer, Readers::new(&file, READERS)),
             file,
         })
     }

@@ -64,8 +64,8 @@ fn bodies(
     Ok(found)
 }
 
-const ONE: &str = "SELECT body FROM subjects INDEXED BY subjects_by_subject \
-                   WHERE source = ?1 AND subject = ?2 AND change BETWEEN ?3 AND ?4 ORDER BY change DESC LIMIT 1";
+const ONE: &str = "SELECT body FROM subjects WHERE id = (SELECT row FROM subject_ids \
+                   WHERE source = ?1 AND subject = ?2 AND change BETWEEN ?3 AND ?4 ORDER BY change DESC LIMIT 1)";
 
 /// Those of the subjects that exist in the version.
 pub(super) fn get_many(
@@ -104,8 +104,9 @@ pub(super) fn scan(
     let Some(row) = SourceRow::find(connection, source)? else { return Ok(Vec::new()) };
     let (low, high) = visible(&row, version);
     let sql = format!(
-        "SELECT subject, body FROM subjects INDEXED BY subjects_by_subject \
-         WHERE source = ?1 AND subject {} ?2 AND change BETWEEN ?3 AND ?4 ORDER BY subject, change DESC",
+        "SELECT entry.subject, state.body FROM subject_ids AS entry CROSS JOIN subjects AS state ON state.id = entry.row \
+         WHERE entry.source = ?1 AND entry.subject {} ?2 AND entry.change BETWEEN ?3 AND ?4 \
+         ORDER BY entry.subject, entry.change DESC",
         if after.is_some() { ">" } else { ">=" }
     );
     let mut statement = connection.prepare_cached(&sql)?;
@@ -151,18 +152,21 @@ pub(super) fn scan_change(
         SORTED_CHANGE + 1
     );
     let count: i64 = connection.prepare_cached(&some)?.query_row([row.key, n], |row| row.get(0))?;
+    let past = if after.is_some() { ">" } else { ">=" };
     // The first change is the whole source.
-    let (index, first) = if count > SORTED_CHANGE || row.data_version == 0 {
-        ("subjects_by_subject", "subject")
+    let sql = if count > SORTED_CHANGE || row.data_version == 0 {
+        format!(
+            "SELECT entry.subject, state.body FROM subject_ids AS entry CROSS JOIN subjects AS state \
+             ON state.id = entry.row WHERE entry.source = ?1 AND entry.change = ?2 AND entry.subject {past} ?3 \
+             ORDER BY entry.subject LIMIT ?4"
+        )
     } else {
         // The plus keeps SQLite from taking the order for one that the index has.
-        ("subjects_by_change", "+subject")
+        format!(
+            "SELECT subject, body FROM subjects INDEXED BY subjects_by_change \
+             WHERE source = ?1 AND change = ?2 AND subject {past} ?3 ORDER BY +subject LIMIT ?4"
+        )
     };
-    let sql = format!(
-        "SELECT subject, body FROM subjects INDEXED BY {index} \
-         WHERE source = ?1 AND change = ?2 AND subject {} ?3 ORDER BY {first} LIMIT ?4",
-        if after.is_some() { ">" } else { ">=" }
-    );
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params![row.key, n, after.unwrap_or_default(), limit])?;
     let mut page = Vec::new();

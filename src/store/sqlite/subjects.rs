@@ -1,10 +1,14 @@
 //! Subjects in generations, as one table of states: `(source, subject, change) -> body`, no body for a deletion.
 //!
+//! `subjects` has them in the order they came, `subject_ids` finds them; a change that is not committed need not be in
+//! it yet (`enter`).
+//!
 //! The base is not a table of its own. A source has a `level`: states of changes up to it are the base. A reader of
 //! version `v` takes, for each subject, the newest state with `replaced_at <= change <= max(v, level)`. Folding thus
 //! copies nothing: it raises the level in one small write and then removes, slice by slice, states that no reader
 //! can see any more (`fold`). Whatever it has or has not removed yet, every snapshot shows each subject once.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,7 +16,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::readers::Readers;
 use super::writer::{Slice, Step, Writer};
-use super::{fold, read};
+use super::{enter, fold, read};
 use crate::domain::ids::SourceId;
 use crate::domain::sources::Manifest;
 use crate::domain::subjects::Subject;
@@ -23,11 +27,19 @@ use crate::store::{Change, StoreError, Subjects};
 pub(super) struct SqliteSubjects {
     writer: Arc<Writer>,
     readers: Readers,
+    /// Where entries are sorted that are too many for the memory.
+    folder: PathBuf,
 }
 
 impl SqliteSubjects {
-    pub fn new(writer: Arc<Writer>, readers: Readers) -> Self {
-        Self { writer, readers }
+    pub fn new(file: &Path, writer: Arc<Writer>, readers: Readers) -> Self {
+        let folder = file.parent().unwrap_or(Path::new(".")).to_path_buf();
+        Self { writer, readers, folder }
+    }
+
+    /// Makes the subjects of a change that is not committed findable.
+    async fn enter(&self, source: &SourceId, n: i64) -> Result<(), StoreError> {
+        enter::enter(&self.writer, &self.readers, &self.folder, source, n).await
     }
 }
 
@@ -93,10 +105,13 @@ pub(super) fn integer(n: u64) -> Result<i64, StoreError> {
     i64::try_from(n).map_err(|_| StoreError::engine(format!("{n} is no change or version of a source")))
 }
 
+/// How often a commit begins again because subjects were staged meanwhile.
+const COMMIT_TRIES: usize = 8;
+
 /// A change as a row, its body serialised.
 type State = (String, Option<Vec<u8>>);
 
-/// Serialises a batch in the order of ids, the last of equals kept: neighbours in the indexes are written together.
+/// Serialises a batch, the last of equal ids kept.
 fn states(batch: Vec<Change>) -> Result<Vec<State>, StoreError> {
     let mut states = batch
         .into_iter()
@@ -130,8 +145,7 @@ impl Subjects for SqliteSubjects {
         let states =
             tokio::task::spawn_blocking(move || states(batch)).await.map_err(StoreError::engine)??;
         let mut rest = states.into_iter();
-        let sql = "INSERT INTO subjects (source, change, subject, body) VALUES (?1, ?2, ?3, ?4) \
-                   ON CONFLICT (source, subject, change) DO UPDATE SET body = excluded.body";
+        let sql = "INSERT INTO subjects (source, change, subject, body) VALUES (?1, ?2, ?3, ?4)";
         let write = move |connection: &Connection, slice: &mut Slice| {
             // Looked up for each slice: between two of them the change may have been committed, or the source dropped.
             let row = SourceRow::find_or_add(connection, &source)?;
@@ -149,7 +163,9 @@ impl Subjects for SqliteSubjects {
     }
 
     async fn staged(&self, source: &SourceId, n: u64, ids: &[String]) -> Result<Vec<Subject>, StoreError> {
-        let (source, n, ids) = (source.clone(), integer(n)?, ids.to_vec());
+        let (n, ids) = (integer(n)?, ids.to_vec());
+        self.enter(source, n).await?;
+        let source = source.clone();
         self.readers.read(move |connection| read::staged(connection, &source, n, ids)).await
     }
 
@@ -160,7 +176,9 @@ impl Subjects for SqliteSubjects {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Change>, StoreError> {
-        let (source, n, after) = (source.clone(), integer(n)?, after.map(str::to_owned));
+        let (n, after) = (integer(n)?, after.map(str::to_owned));
+        self.enter(source, n).await?;
+        let source = source.clone();
         let read =
             move |connection: &Connection| read::scan_change(connection, &source, n, after.as_deref(), limit);
         self.readers.read(read).await
@@ -173,6 +191,7 @@ impl Subjects for SqliteSubjects {
                 return Ok(Step::Done(()));
             };
             row.refuse_committed(&source, n)?;
+            enter::forget(connection, row.key, n, n)?;
             let done = fold::remove_changes(connection, slice, row.key, n, n)?;
             Ok(if done { Step::Done(()) } else { Step::More })
         };
@@ -187,19 +206,49 @@ impl Subjects for SqliteSubjects {
         let sql = "UPDATE subject_sources SET manifest = ?2, data_version = ?3, replaced_at = ?4, \
                    folded = max(folded, ?5), level = max(level, ?5), \
                    swept = CASE WHEN folded < ?5 THEN 0 ELSE swept END WHERE key = ?1";
-        let write = move |connection: &Connection| {
-            let source = &manifest.source_id;
-            let row = SourceRow::find_or_add(connection, source)?;
-            if row.data_version != expected || version < expected {
-                return Err(StoreError::Conflict(format!(
-                    "source {source} is at version {}, not {expected}, and cannot become {version}",
-                    row.data_version
-                )));
+        // Whoever stages while this is written is waited for; a change is staged by one job alone, so that is rare.
+        for _ in 0..COMMIT_TRIES {
+            let name = manifest.source_id.clone();
+            let staged = move |connection: &Connection| match SourceRow::find(connection, &name)? {
+                Some(row) => enter::changes(connection, &row, version),
+                None => Ok(Vec::new()),
+            };
+            for change in self.readers.read(staged).await? {
+                self.enter(&manifest.source_id, change).await?;
             }
-            connection.prepare_cached(sql)?.execute(params![row.key, body, version, replaced_at, folded])?;
-            Ok(())
-        };
-        self.writer.write(true, write).await
+            let (manifest, body) = (manifest.clone(), body.clone());
+            let write = move |connection: &Connection| {
+                let source = &manifest.source_id;
+                let row = SourceRow::find_or_add(connection, source)?;
+                if row.data_version != expected || version < expected {
+                    return Err(StoreError::Conflict(format!(
+                        "source {source} is at version {}, not {expected}, and cannot become {version}",
+                        row.data_version
+                    )));
+                }
+                for change in enter::changes(connection, &row, version)? {
+                    if !enter::is_entered(connection, row.key, change)? {
+                        return Ok(false);
+                    }
+                }
+                enter::forget(connection, row.key, 0, version)?;
+                connection.prepare_cached(sql)?.execute(params![
+                    row.key,
+                    body,
+                    version,
+                    replaced_at,
+                    folded
+                ])?;
+                Ok(true)
+            };
+            if self.writer.write(true, write).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Conflict(format!(
+            "source {} is being staged while it is committed",
+            manifest.source_id
+        )))
     }
 
     async fn fold(&self, source: &SourceId, n: u64) -> Result<(), StoreError> {

@@ -69,6 +69,30 @@ pub async fn the_last_of_a_subject_staged_twice_wins(engine: &impl Engine) {
     assert_eq!(all(&*store, &s, 1, 10).await, pairs(&[("a", 3), ("b", 4)]));
 }
 
+pub async fn a_subject_staged_again_after_it_was_asked_for_is_the_newer_one(engine: &impl Engine) {
+    let store = engine.open().unwrap();
+    let (subjects, s) = (store.subjects(), source("s"));
+    add(&*store, &s, upserts(["a", "b"], 1), false).await;
+    for mark in 2..6 {
+        subjects.stage(&s, 3, upserts(["b", "c"], mark)).await.unwrap();
+        subjects.stage(&s, 2, upserts(["c", "d"], 9)).await.unwrap();
+        let staged = subjects.staged(&s, 3, &strings(&["a", "b"])).await.unwrap();
+        assert_eq!(staged, [subject("b", mark)]);
+        assert_eq!(subjects.scan_change(&s, 3, None, 10).await.unwrap(), upserts(["b", "c"], mark));
+    }
+    subjects.stage(&s, 3, upserts(["c"], 7)).await.unwrap();
+    subjects.stage(&s, 4, upserts(["e"], 8)).await.unwrap();
+    // A commit may pass over a number; what was staged under it is part of what is committed.
+    subjects.commit(1, &manifest(&s, 3)).await.unwrap();
+    assert_eq!(all(&*store, &s, 3, 2).await, pairs(&[("a", 1), ("b", 5), ("c", 7), ("d", 9)]));
+    subjects.discard(&s, 4).await.unwrap();
+    assert!(subjects.staged(&s, 4, &strings(&["e"])).await.unwrap().is_empty());
+    subjects.stage(&s, 4, upserts(["f"], 8)).await.unwrap();
+    subjects.commit(3, &manifest(&s, 4)).await.unwrap();
+    subjects.fold(&s, 4).await.unwrap();
+    assert_eq!(all(&*store, &s, 4, 2).await, pairs(&[("a", 1), ("b", 5), ("c", 7), ("d", 9), ("f", 8)]));
+}
+
 pub async fn a_change_is_scanned_with_its_deletions(engine: &impl Engine) {
     let store = engine.open().unwrap();
     let (subjects, s) = (store.subjects(), source("s"));

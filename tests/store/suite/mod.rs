@@ -44,6 +44,7 @@ macro_rules! every_test {
             a_source_nothing_was_committed_to_is_empty,
             staged_changes_are_invisible_until_committed,
             the_last_of_a_subject_staged_twice_wins,
+            a_subject_staged_again_after_it_was_asked_for_is_the_newer_one,
             a_change_is_scanned_with_its_deletions,
             a_large_change_is_scanned_in_order_too,
             a_commit_needs_the_expected_version,
