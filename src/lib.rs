@@ -17,5 +17,6 @@ pub mod ports;
 pub mod secrets;
 pub mod service;
 pub mod store;
+pub mod telemetry;
 pub mod terms;
 pub mod worker;

@@ -33,6 +33,9 @@ pub struct Stop {
     pub hard: CancellationToken,
 }
 
+/// How often a process tells what it counted.
+const TELL: Duration = Duration::from_secs(5);
+
 /// Runs services until a signal; `single` = one service, no front door.
 pub async fn run(
     loaded: Arc<Loaded>,
@@ -149,6 +152,7 @@ pub async fn spawn(
     if let Some(certificate) = certificate {
         tracker.spawn(reload_certificate(certificate, stop.soft.clone()));
     }
+    tracker.spawn(tell_counts(wired.clone(), stop.soft.clone()));
     tracker.spawn(forget_settings(wired.clone(), stop.soft.clone()));
     Ok(failed)
 }
@@ -196,6 +200,22 @@ fn with_offset(base: SocketAddr, offset: u16) -> anyhow::Result<SocketAddr> {
         bail!("CV3_BIND: port {} leaves no room for the services' ports above it", base.port());
     };
     Ok(SocketAddr::new(base.ip(), port))
+}
+
+/// Tells the other processes what this one counted, now and then and at its end.
+async fn tell_counts(wired: Wired, stop: CancellationToken) {
+    loop {
+        let ending = tokio::select! {
+            () = tokio::time::sleep(TELL) => false,
+            () = stop.cancelled() => true,
+        };
+        if let Err(error) = wired.services.metrics.flush().await {
+            tracing::debug!(%error, "figures are told later");
+        }
+        if ending {
+            return;
+        }
+    }
 }
 
 /// Drops cached settings when another process changed them.

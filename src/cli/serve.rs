@@ -4,12 +4,15 @@ use std::ffi::OsString;
 
 use clap::{Args, Parser};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
 
 use super::Common;
 use crate::appliance::{self, applet};
 use crate::config::Loaded;
+use crate::telemetry::Log;
 use applet::Service;
+
+/// The name of a process that runs several services, in its log.
+const SEVERAL: &str = "cv3-backend";
 
 /// Which services run.
 #[derive(Debug, Args)]
@@ -35,9 +38,8 @@ impl Serve {
             if self.service.is_empty() { loaded.config.appliance.services.clone() } else { self.service };
         let chosen = named.iter().map(|name| known(name)).collect::<anyhow::Result<Vec<_>>>()?;
         let chosen = if chosen.is_empty() { unnamed(&loaded) } else { chosen };
-        let log = log(&loaded);
         let single = chosen.len() == 1;
-        appliance::start(loaded, again(common.clone(), log), chosen, single).await
+        serve(loaded, common.clone(), chosen, single).await
     }
 }
 
@@ -49,17 +51,25 @@ fn known(name: &str) -> anyhow::Result<Service> {
 /// Runs one service, whose name was the process's or the first word.
 pub async fn as_service(service: Service, args: &[OsString], words: usize) -> anyhow::Result<()> {
     let common = bare(args, words);
-    let loaded = common.load()?;
-    let log = log(&loaded);
-    appliance::start(loaded, again(common, log), vec![service], true).await
+    serve(common.load()?, common, vec![service], true).await
 }
 
 /// Runs everything.
 pub async fn all(args: &[OsString]) -> anyhow::Result<()> {
     let common = bare(args, 0);
     let loaded = common.load()?;
-    let (log, chosen) = (log(&loaded), unnamed(&loaded));
-    appliance::start(loaded, again(common, log), chosen, false).await
+    let chosen = unnamed(&loaded);
+    serve(loaded, common, chosen, false).await
+}
+
+/// Runs services and logs what they say, to the last line.
+async fn serve(loaded: Loaded, common: Common, chosen: Vec<Service>, single: bool) -> anyhow::Result<()> {
+    let name = chosen.first().filter(|_| single).map_or(SEVERAL, |service| service.name());
+    let client = |loaded: &Loaded| appliance::wiring::outbound(loaded).map_err(|error| format!("{error:#}"));
+    let log = Log::start(&loaded, name, client);
+    let ended = appliance::start(loaded, again(common, log.clone()), chosen, single).await;
+    log.finish().await;
+    ended
 }
 
 fn unnamed(loaded: &Loaded) -> Vec<Service> {
@@ -86,45 +96,11 @@ pub fn log_quietly(loaded: &Loaded) {
     }
 }
 
-/// Puts the level of a configuration in force.
-type Leveller = Box<dyn Fn(&Loaded) + Send + Sync>;
-
 /// Reads the configuration once more; one that can be used decides what is logged from then on.
-fn again(common: Common, log: Leveller) -> appliance::Again {
+fn again(common: Common, log: Log) -> appliance::Again {
     Box::new(move || {
         let loaded = common.load()?;
-        log(&loaded);
+        log.change(&loaded);
         Ok(loaded)
     })
-}
-
-/// Logs to standard error at the configured level; `CV3_LOG_JSON` for machines. Answers what changes the level.
-fn log(loaded: &Loaded) -> Leveller {
-    let base = tracing_subscriber::fmt().with_env_filter(filter(loaded)).with_writer(std::io::stderr);
-    let base = base.with_span_events(FmtSpan::NONE).with_target(false);
-    // A second initialisation (a demo that serves) keeps the first.
-    if std::env::var_os("CV3_LOG_JSON").is_some() {
-        let base = base.json().with_filter_reloading();
-        let handle = base.reload_handle();
-        let _already = base.try_init();
-        Box::new(move |loaded| told(handle.reload(filter(loaded)).map_err(|error| error.to_string())))
-    } else {
-        let base = base.compact().with_filter_reloading();
-        let handle = base.reload_handle();
-        let _already = base.try_init();
-        Box::new(move |loaded| told(handle.reload(filter(loaded)).map_err(|error| error.to_string())))
-    }
-}
-
-fn told(changed: Result<(), String>) {
-    if let Err(error) = changed {
-        tracing::error!(error, "the level of the log stays as it was");
-    }
-}
-
-/// The configured level, unless `RUST_LOG` says otherwise.
-fn filter(loaded: &Loaded) -> EnvFilter {
-    let level = loaded.config.logging.level.tracing();
-    let default = tracing_subscriber::filter::LevelFilter::from_level(level);
-    EnvFilter::builder().with_default_directive(default.into()).from_env_lossy()
 }

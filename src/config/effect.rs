@@ -3,7 +3,7 @@
 use super::{InstanceConfig, show::at, tree::tree};
 
 /// Settings and sections without effect. One that gets an effect leaves the list.
-const NO_EFFECT: [&str; 15] = [
+const NO_EFFECT: [&str; 11] = [
     "Appliance.AllowDemo",
     "Appliance.Engine",
     "Appliance.Federation",
@@ -15,14 +15,10 @@ const NO_EFFECT: [&str; 15] = [
     "Data.ChunkSize",
     "Data.UploadPath",
     "Legacy",
-    "Logging.BackupCount",
-    "Logging.Loki",
-    "Logging.MaxBytes",
-    "Logging.SplunkHEC",
 ];
 
 /// As above, with further words on what holds instead.
-const NO_EFFECT_BUT: [(&str, &str); 1] = [("Logging.Name", "; lines of the log carry no name")];
+const NO_EFFECT_BUT: [(&str, &str); 1] = [("Logging.Name", " but as the source of what is sent to Splunk")];
 
 /// One sentence for each setting that differs from its default to no effect.
 pub fn without_effect(config: &InstanceConfig) -> Vec<String> {

@@ -3,7 +3,7 @@
 
 mod operations;
 
-pub use operations::{Api, OPERATIONS, Operation, Permission, methods};
+pub use operations::{Api, OPERATIONS, Operation, Permission, methods, route};
 
 use super::users::Role;
 

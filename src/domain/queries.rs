@@ -33,6 +33,18 @@ impl Granularity {
     /// All levels, least first.
     pub const ALL: [Self; 6] =
         [Self::NoAccess, Self::Boolean, Self::Range, Self::Count, Self::List, Self::DetailedList];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoAccess => "noAccess",
+            Self::Boolean => "boolean",
+            Self::Range => "range",
+            Self::Count => "count",
+            Self::List => "list",
+            Self::DetailedList => "detailedList",
+        }
+    }
 }
 
 /// A record query, validated; filters are ANDed.

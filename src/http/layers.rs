@@ -13,7 +13,7 @@ use tracing::Instrument;
 use super::body::DoneMark;
 use super::error;
 use super::unread::Unread;
-use crate::domain::access::{Api, methods};
+use crate::domain::access::{Api, methods, route};
 use crate::service::{Failure, Services};
 
 /// The header that carries a request's id in both directions.
@@ -93,7 +93,10 @@ impl<E: Endpoint> Endpoint for Wrapped<E> {
             unread.settle(&mut response).await;
         }
         let status = response.status().as_u16();
-        tracing::info!(parent: &span, status, millis = started.elapsed().as_millis() as u64, "answered");
+        let (service, took) = (self.edge.service, started.elapsed());
+        let known = (known_method(&method), known_route(service, &path));
+        self.services.metrics.request(service, known.0, known.1, status, took);
+        tracing::info!(target: "access", parent: &span, status, millis = took.as_millis() as u64, "answered");
         Ok(response)
     }
 }
@@ -195,10 +198,35 @@ impl<E: Endpoint> Wrapped<E> {
 /// The methods an address has (RFC 9110 §10.2.1), for those who tried another.
 fn allowed(service: &str, path: &str) -> HeaderValue {
     let path = canonical(path).unwrap_or_else(|| path.to_owned());
-    let api = [Api::Admin, Api::Query].into_iter().find(|api| api.name() == service);
+    let api = api(service);
     let methods = api.into_iter().flat_map(|api| methods(api, &path)).chain(["OPTIONS"]);
     HeaderValue::from_str(&methods.collect::<Vec<_>>().join(", "))
         .unwrap_or(HeaderValue::from_static("OPTIONS"))
+}
+
+/// The API that a service serves.
+fn api(service: &str) -> Option<Api> {
+    [Api::Admin, Api::Query].into_iter().find(|api| api.name() == service)
+}
+
+/// The address with names for its ids, of a bounded number of them: what callers make up is one.
+fn known_route(service: &str, path: &str) -> &'static str {
+    let path = canonical(path).unwrap_or_else(|| path.to_owned());
+    api(service).and_then(|api| route(api, &path)).unwrap_or("other")
+}
+
+/// A method as a label; what callers make up is one.
+fn known_method(method: &Method) -> &str {
+    const KNOWN: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
+    if KNOWN.contains(method) { method.as_str() } else { "other" }
 }
 
 /// A caller's own id if it is short and harmless, else a fresh one.

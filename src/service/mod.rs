@@ -177,7 +177,8 @@ impl Services {
         let indices = indices::Indices::new(ports.clone(), options.clone(), views.clone());
         let sources = sources::Sources::new(ports.clone(), indices.clone());
         let commit = commit::Committer::new(ports.clone(), indices.clone());
-        let queries = queries::Queries::new(ports.clone(), options.clone(), views.clone());
+        let metrics = metrics::Metrics::new(ports.clone(), options.clone(), views.clone());
+        let queries = queries::Queries::new(ports.clone(), options.clone(), views.clone(), metrics.clone());
         let users = users::Users::new(ports.clone(), settings.clone(), queries.clone());
         Self {
             access_requests: access_requests::AccessRequests::new(ports.clone(), users.clone()),
@@ -191,7 +192,7 @@ impl Services {
             logs: logs::Logs::new(ports.clone()),
             mail: mail::Mail::new(ports.clone(), settings.clone(), options.clone()),
             metasources: metasources::MetaSources::new(ports.clone()),
-            metrics: metrics::Metrics::new(ports.clone(), options.clone(), views),
+            metrics,
             networks: networks::Networks::new(
                 ports.clone(),
                 options.clone(),

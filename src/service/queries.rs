@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, Semaphore};
 
 use super::auth::{Acting, Asker, Auth, Inside};
+use super::metrics::Metrics;
 use super::views::Views;
 use super::{Failure, Live};
 use crate::broker::{NewJob, Notice, Queue};
@@ -41,6 +42,7 @@ pub struct Queries {
     ports: Ports,
     options: Live,
     views: Views,
+    metrics: Metrics,
     sources: Arc<Kept<Source>>,
     /// Queries asked here a moment ago, which the worker and their askers now read again and again.
     recent: Arc<std::sync::Mutex<HashMap<QueryId, Arc<StoredQuery>>>>,
@@ -90,12 +92,13 @@ pub(super) struct StoredResponse {
 }
 
 impl Queries {
-    pub(super) fn new(ports: Ports, options: Live, views: Views) -> Self {
+    pub(super) fn new(ports: Ports, options: Live, views: Views, metrics: Metrics) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             ports,
             options,
             views,
+            metrics,
             sources: Arc::new(Kept::new(Room::Sources)),
             recent: Arc::default(),
             cores: Arc::new(Semaphore::new(cores)),
@@ -187,6 +190,7 @@ impl Queries {
         if again && self.responses().get(&response_id).await?.is_some() {
             return Ok(());
         }
+        let started = std::time::Instant::now();
         let sealer = Sealer::new(self, id, query.acting.original_id());
         let answers = self.answer(&query.builder, &query.acting, &sealer).await?;
         let audit = json!({
@@ -215,6 +219,7 @@ impl Queries {
             Ok(()) | Err(crate::store::StoreError::Conflict(_)) => {}
             Err(other) => return Err(other.into()),
         }
+        self.metrics.query(query.requested_level, Some(started.elapsed()));
         self.announce(id).await
     }
 
@@ -232,6 +237,7 @@ impl Queries {
             details: None,
             failure: Some(reason.to_owned()),
         };
+        self.metrics.query(query.requested_level, None);
         match self.responses().insert(&response_id, &response).await {
             Ok(()) | Err(crate::store::StoreError::Conflict(_)) => self.announce(id).await,
             Err(other) => Err(other.into()),

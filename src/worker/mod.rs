@@ -96,7 +96,8 @@ async fn attend(services: Services, job: Job, worker: &str, run: Run, hard: Canc
     let started = std::time::Instant::now();
     tracing::info!(job = %job.job_id, kind = job.kind, attempts = job.attempts, "job started");
     // The second wall a panic stops at; no verdict is written, so the job is tried again at most twice.
-    let mut running = Box::pin(AssertUnwindSafe(run(services, job.clone(), stop.clone())).catch_unwind());
+    let mut running =
+        Box::pin(AssertUnwindSafe(run(services.clone(), job.clone(), stop.clone())).catch_unwind());
     let mut renewal = tokio::time::interval(LEASE / 3);
     renewal.tick().await;
     let outcome = loop {
@@ -114,6 +115,7 @@ async fn attend(services: Services, job: Job, worker: &str, run: Run, hard: Canc
     let verdict = match outcome {
         Err(_) => {
             tracing::error!(job = %job.job_id, kind = job.kind, "job panicked");
+            services.metrics.job(job.queue.name(), &job.kind, "panicked", started.elapsed());
             return;
         }
         Ok(Ok(())) => Verdict::Done,
@@ -127,6 +129,12 @@ async fn attend(services: Services, job: Job, worker: &str, run: Run, hard: Canc
             _ => Verdict::Failed(failure.to_string()),
         },
     };
+    let ended = match &verdict {
+        Verdict::Done => "done",
+        Verdict::Failed(_) => "failed",
+        Verdict::Later(..) => "later",
+    };
+    services.metrics.job(job.queue.name(), &job.kind, ended, started.elapsed());
     tracing::info!(job = %job.job_id, kind = job.kind, ?verdict, millis = started.elapsed().as_millis() as u64, "job ended");
     if let Err(error) = broker.finish(&job.job_id, worker, verdict).await {
         tracing::warn!(%error, job = %job.job_id, "verdict could not be written; the job will run again");

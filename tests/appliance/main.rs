@@ -2,7 +2,7 @@
 //!
 //! Lives here: one file per promise (`api`: every endpoint, role, level and refusal; `families`: families and cohorts;
 //! `install`: the first run by hand; `integrity`: checks, repairs and accounts by command;
-//! `phenopackets`: every answer against a naive scan; `kill`: nothing acknowledged is lost; `mail`: it arrives; `processes`: services apart;
+//! `phenopackets`: every answer against a naive scan; `kill`: nothing acknowledged is lost; `logs`: where lines go; `mail`: it arrives; `processes`: services apart;
 //! `providers`: signing in and people at each identity provider;
 //! `read_only`: nothing that is served changes; `reload`: the configuration read again; `replace`: all files or none;
 //! `signin`: accounts and tokens; `tables`: sheets and variants against a count of the files; `bad_input`: what refused
@@ -29,6 +29,7 @@ mod families;
 mod install;
 mod integrity;
 mod kill;
+mod logs;
 mod mail;
 mod oracle;
 mod phenopackets;

@@ -35,13 +35,13 @@ async fn a_changed_configuration_takes_effect_without_a_restart_and_a_bad_one_ch
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_level_of_the_log_is_taken_up_and_settings_that_cannot_be_are_named() {
     let installation = Installation::new();
-    installation.configure(json!({"Logging": {"Level": "WARNING", "BackupCount": 3}}));
+    installation.configure(json!({"Logging": {"Level": "WARNING"}, "Data": {"ChunkSize": 5}}));
     let node = installation.serve().start().await;
     let base = installation.base();
     let ask = || async { reqwest::get(format!("{base}/api/config/keycloak")).await.unwrap() };
     ask().await;
     assert!(!node.log().contains("answered"), "{}", node.log());
-    assert!(node.log().contains("Logging.BackupCount has no effect in this release"), "{}", node.log());
+    assert!(node.log().contains("Data.ChunkSize has no effect in this release"), "{}", node.log());
 
     let proxies = json!(["10.0.0.0/8"]);
     installation.configure(json!({"Logging": {"Level": "INFO"}, "Appliance": {"TrustedProxies": proxies}}));

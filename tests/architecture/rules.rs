@@ -170,8 +170,20 @@ pub const RULES: &[Rule] = &[
         "the appliance opens everything and is called by the command line alone",
     ),
     Rule(
+        "crate::telemetry",
+        Names(&["crate::config", "crate::outbound"]),
+        "the log is set up before anything is open and knows nothing of what it is told",
+    ),
+    Rule(
         "crate::cli",
-        Names(&["crate::domain", "crate::service", "crate::config", "crate::appliance", "crate::terms"]),
+        Names(&[
+            "crate::domain",
+            "crate::service",
+            "crate::config",
+            "crate::appliance",
+            "crate::terms",
+            "crate::telemetry",
+        ]),
         "the operator's edge opens the installation through the appliance and calls use cases",
     ),
     Rule("crate::main", Names(&["crate::cli", "crate::appliance"]), "the program only says who begins"),

@@ -114,7 +114,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// The client for calls to other servers.
-fn outbound(loaded: &Loaded) -> anyhow::Result<Outbound> {
+pub fn outbound(loaded: &Loaded) -> anyhow::Result<Outbound> {
     let file = loaded.config.appliance.outbound.certificate_authorities.as_ref();
     let read = |file: &std::path::PathBuf| {
         let path = loaded.resolve(file);

@@ -93,8 +93,8 @@ impl Operation {
     }
 }
 
-/// The methods served at an address of an API, whatever its ids and however it ends.
-pub fn methods(api: Api, path: &str) -> impl Iterator<Item = &'static str> {
+/// The address of the table that an address of an API is, its ids named; `None` where nothing is served.
+pub fn route(api: Api, path: &str) -> Option<&'static str> {
     let asked = path.trim_end_matches('/');
     let fits = |row: &&Operation| {
         let known = row.path.trim_end_matches('/');
@@ -107,7 +107,12 @@ pub fn methods(api: Api, path: &str) -> impl Iterator<Item = &'static str> {
     };
     // `/users/local` is no user's address.
     let nearest = OPERATIONS.iter().filter(fits).min_by_key(|row| row.path.matches('{').count());
-    let path = nearest.map(|row| row.path);
+    nearest.map(|row| row.path)
+}
+
+/// The methods served at an address of an API, whatever its ids and however it ends.
+pub fn methods(api: Api, path: &str) -> impl Iterator<Item = &'static str> {
+    let path = route(api, path);
     OPERATIONS.iter().filter(move |row| row.api == api && Some(row.path) == path).map(|row| row.method)
 }
 
