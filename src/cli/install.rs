@@ -11,14 +11,16 @@ use serde_json::json;
 
 use super::Common;
 use super::output::Output;
-use super::users::{Add, RoleName};
+use super::users::{Add, Person, RoleName};
 use crate::appliance::wiring::{self, Purpose, Wired};
 use crate::domain::clock::{Clock, SystemClock};
-use crate::domain::users::Profile;
 use crate::service::auth::SystemAdmin;
 
 /// How long stores that are just starting are waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long after one that was not there is asked again.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// The first run.
 #[derive(Debug, Args)]
@@ -32,18 +34,8 @@ pub struct Install {
     /// E-mail address of the first developer
     #[arg(long)]
     email: Option<String>,
-    /// User name; where Keycloak keeps accounts it is the client's name and `_admin`
-    #[arg(long)]
-    username: Option<String>,
-    #[arg(long, default_value = "")]
-    first_name: String,
-    #[arg(long, default_value = "")]
-    last_name: String,
-    #[arg(long, default_value = "")]
-    affiliation: String,
-    /// Read the password from standard input instead of printing a one-time one
-    #[arg(long)]
-    password_stdin: bool,
+    #[command(flatten)]
+    person: Person,
 }
 
 impl Install {
@@ -87,20 +79,11 @@ impl Install {
             }
             None => ask("E-mail address of the first developer")?,
         };
-        let profile = Profile {
-            username: self.username.clone().unwrap_or_else(|| email.clone()),
-            email,
-            first_name: self.first_name,
-            last_name: self.last_name,
-            affiliation: self.affiliation,
-        };
         if wired.issuer.is_some() {
-            let add = Add::of(profile, RoleName::Developer, self.password_stdin);
-            return add.run(wired, output).await;
+            return Add::of(email, RoleName::Developer, self.person).run(wired, output).await;
         }
-        if self.password_stdin {
-            bail!("passwords are kept by the identity provider; leave --password-stdin out");
-        }
+        self.person.check_no_password()?;
+        let profile = self.person.profile(email);
         output.say("making the account's key …");
         let email = profile.email.clone();
         match wired.services.setup.first_account(profile, "").await? {
@@ -125,7 +108,8 @@ async fn reach(wired: &Wired) -> anyhow::Result<()> {
         if tokio::time::Instant::now() > until {
             bail!("nothing was installed, since not everything can be reached: {}", down.join("; "));
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // Nothing tells when a server outside is ready: it is asked again.
+        tokio::time::sleep(AGAIN).await;
     }
 }
 

@@ -36,7 +36,17 @@ pub struct Add {
     email: String,
     #[arg(long, value_enum, default_value = "user")]
     role: RoleName,
-    /// Defaults to the e-mail
+    #[command(flatten)]
+    person: Person,
+    /// What an identity provider other than Keycloak calls this person (the claim sub)
+    #[arg(long)]
+    subject: Option<String>,
+}
+
+/// Whose account it is, but for the address.
+#[derive(Debug, Args)]
+pub struct Person {
+    /// User name; defaults to the e-mail, for the first account at Keycloak to the client's name and `_admin`
     #[arg(long)]
     username: Option<String>,
     #[arg(long, default_value = "")]
@@ -48,9 +58,27 @@ pub struct Add {
     /// Read the password from standard input instead of printing a one-time one
     #[arg(long)]
     password_stdin: bool,
-    /// What an identity provider other than Keycloak calls this person (the claim sub)
-    #[arg(long)]
-    subject: Option<String>,
+}
+
+impl Person {
+    /// With this address.
+    pub fn profile(self, email: String) -> Profile {
+        Profile {
+            username: self.username.unwrap_or_else(|| email.clone()),
+            email,
+            first_name: self.first_name,
+            last_name: self.last_name,
+            affiliation: self.affiliation,
+        }
+    }
+
+    /// Refuses a password where we keep none.
+    pub fn check_no_password(&self) -> anyhow::Result<()> {
+        if self.password_stdin {
+            bail!("passwords are kept by the identity provider; leave --password-stdin out");
+        }
+        Ok(())
+    }
 }
 
 /// A role as typed.
@@ -109,40 +137,24 @@ impl UserVerb {
 
 impl Add {
     /// A new account of this person.
-    pub fn of(profile: Profile, role: RoleName, password_stdin: bool) -> Self {
-        Self {
-            email: profile.email,
-            role,
-            subject: None,
-            username: Some(profile.username),
-            first_name: profile.first_name,
-            last_name: profile.last_name,
-            affiliation: profile.affiliation,
-            password_stdin,
-        }
+    pub fn of(email: String, role: RoleName, person: Person) -> Self {
+        Self { email, role, person, subject: None }
     }
 
     /// Makes the account and says how its owner gets in.
     pub async fn run(self, wired: &Wired, output: &Output) -> anyhow::Result<()> {
         let admin = wired.services.auth.operator::<SystemAdmin>();
         let add = self;
-        let profile = Profile {
-            username: add.username.unwrap_or_else(|| add.email.clone()),
-            email: add.email,
-            first_name: add.first_name,
-            last_name: add.last_name,
-            affiliation: add.affiliation,
-        };
         let Some(issuer) = &wired.issuer else {
-            if add.password_stdin {
-                bail!("passwords are kept by the identity provider; leave --password-stdin out");
-            }
+            add.person.check_no_password()?;
+            let profile = add.person.profile(add.email);
             return bring_in(wired, output, profile, add.role.into(), add.subject.as_deref()).await;
         };
         if add.subject.is_some() {
             bail!("--subject is for accounts of another identity provider");
         }
-        let given = add.password_stdin.then(password_from_stdin).transpose()?;
+        let given = add.person.password_stdin.then(password_from_stdin).transpose()?;
+        let profile = add.person.profile(add.email);
         output.say("making the account's key …");
         let name = profile.username.clone();
         let id = wired.services.users.create(&admin, profile, add.role.into(), given.as_deref()).await?;

@@ -1,13 +1,16 @@
 //! Messages by which installations join networks, and how they are written (specification §9.2, §9.4).
 
-use std::io;
+mod words;
+mod written;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use serde_json::ser::Formatter;
 
-use super::ids::NetworkId;
+use super::ids::{NetworkId, NodeId};
+use super::networks::Node;
+pub use words::word;
+pub use written::{dump, dump_again};
 
 /// Wrong answers to a challenge after which a request is rejected.
 pub const MOST_FAILURES: u32 = 5;
@@ -44,6 +47,39 @@ pub enum Direction {
     Out,
 }
 
+/// How far our decision about a request is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// What it means here is not all stored yet.
+    Storing,
+    /// Its sender has to be told.
+    Waiting,
+    Delivered,
+    /// Its sender could not be told as long as it was tried.
+    Failed,
+}
+
+/// How our decision about a request reaches its sender.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    pub state: DeliveryState,
+    /// Our own node in the network, chosen with the decision: doing it again makes no other.
+    pub node_id: NodeId,
+    pub decided_at: DateTime<Utc>,
+    pub attempts: u32,
+    /// Why the last attempt failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// The pause after so many attempts to tell somebody: a minute, then twice as long each time, at most six hours.
+pub fn pause(attempts: u32) -> TimeDelta {
+    let minutes = 1_i64.checked_shl(attempts.saturating_sub(1)).filter(|_| attempts < 10);
+    TimeDelta::minutes(minutes.unwrap_or(360).min(360))
+}
+
 /// A request or invitation: the document of the room `network.messages`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,6 +97,15 @@ pub struct Exchange {
     /// Why it was rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// When something is to be done about it by itself: our answer told, or theirs asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// Of a received one that is decided, where its sender is to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+    /// Of a sent one that was approved: who did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<Node>,
     pub message_type: String,
     pub message_attributes: Value,
     pub message_data: Value,
@@ -86,9 +131,33 @@ impl Exchange {
         self.direction == Direction::In && self.status == AuthStatus::Pending
     }
 
+    /// Whether we sent it and have no answer.
+    pub fn awaits_them(&self) -> bool {
+        self.direction == Direction::Out && self.status == AuthStatus::Sent
+    }
+
+    /// Whether it was approved here, and what that means is not all stored yet.
+    pub fn is_half_stored(&self) -> bool {
+        self.delivery.as_ref().is_some_and(|delivery| delivery.state == DeliveryState::Storing)
+    }
+
+    /// Ends it, unless it is ended.
+    pub fn reject(&mut self, reason: &str) {
+        if self.is_open() {
+            self.status = AuthStatus::Rejected;
+            self.reason = Some(reason.to_owned());
+            self.next_attempt_at = None;
+        }
+    }
+
     /// `request` or `invite`.
     pub fn kind(&self) -> &str {
         self.message_attributes.get("authType").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The address it was sent to.
+    pub fn target(&self) -> &str {
+        self.message_attributes.get("targetUrl").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// Whether these are the three words of the challenge, in any order and case.
@@ -107,84 +176,9 @@ fn plain_word(word: &str) -> String {
     word.trim().to_lowercase()
 }
 
-const HEADS: &[u8; 16] = b"bdfghjklmnprstvz";
-const VOWELS: &[u8; 4] = b"aiou";
-
-/// Words that can be told over the telephone: two syllables of a consonant and a vowel each, 4,096 in all.
-pub fn word(number: u16) -> String {
-    let pick = |from: &[u8], at: u16| char::from(from.get(usize::from(at)).copied().unwrap_or(b'a'));
-    [
-        pick(HEADS, number & 15),
-        pick(VOWELS, number >> 4 & 3),
-        pick(HEADS, number >> 6 & 15),
-        pick(VOWELS, number >> 10 & 3),
-    ]
-    .iter()
-    .collect()
-}
-
-/// Writes a message as the peers' own language does by default, so that what they sign and verify is what is sent:
-/// `", "` and `": "` between, everything but printable ASCII as `\uxxxx`, fields in their order.
-pub fn dump(message: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
-    let mut bytes = Vec::new();
-    message.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, Spaced))?;
-    Ok(bytes)
-}
-
-struct Spaced;
-
-impl Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { writer.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        writer.write_all(b": ")
-    }
-
-    fn write_string_fragment<W: ?Sized + io::Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        for c in fragment.chars() {
-            if matches!(c, ' '..='~') {
-                write!(writer, "{c}")?;
-            } else {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    write!(writer, "\\u{unit:04x}")?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn messages_are_written_as_the_peers_write_them() {
-        #[derive(Serialize)]
-        struct Message {
-            second: &'static str,
-            first: Vec<u8>,
-        }
-        let message = Message { second: "é\u{7f}\u{1f600}\n\"", first: vec![1, 2] };
-        let expected = r#"{"second": "\u00e9\u007f\ud83d\ude00\n\"", "first": [1, 2]}"#;
-        assert_eq!(String::from_utf8(dump(&message).unwrap()).unwrap(), expected);
-    }
-
-    #[test]
-    fn no_two_words_are_the_same() {
-        let all: std::collections::BTreeSet<_> = (0..4_096).map(word).collect();
-        assert_eq!(all.len(), 4_096);
-    }
 
     #[rstest::rstest]
     #[case("Pending", AuthStatus::Pending)]
@@ -196,5 +190,15 @@ mod tests {
     ) {
         assert_eq!(serde_json::from_value::<AuthStatus>(text.into()).unwrap(), status);
         assert_eq!(serde_json::to_value(status).unwrap(), text.to_lowercase());
+    }
+
+    #[rstest::rstest]
+    #[case(1, 1)]
+    #[case(2, 2)]
+    #[case(9, 256)]
+    #[case(10, 360)]
+    #[case(u32::MAX, 360)]
+    fn pauses_grow_up_to_six_hours(#[case] attempts: u32, #[case] minutes: i64) {
+        assert_eq!(pause(attempts), TimeDelta::minutes(minutes));
     }
 }

@@ -62,38 +62,40 @@ impl Beacon {
         if let Some(fields) = body.as_object_mut() {
             fields.insert("endpointId".into(), id.as_str().into());
         }
-        let endpoint = self.checked(body).await?;
+        let endpoint = read(body)?;
+        self.check_names(&endpoint).await?;
         if self.ports.store.beacon().count(&Filter::all()).await? >= MOST_ENDPOINTS {
             return Err(Failure::Conflict(format!("there are {MOST_ENDPOINTS} beacon endpoints already")));
         }
-        self.ports.store.beacon().insert(id.as_str(), &endpoint).await.map_err(|e| taken(e, &endpoint))?;
+        self.ports.store.beacon().insert(id.as_str(), &endpoint).await.map_err(|error| match error {
+            StoreError::Conflict(_) => taken(&endpoint),
+            other => other.into(),
+        })?;
         self.make_key(&id).await?;
         Ok(id)
     }
 
-    /// Merges a change into an endpoint; a mapping is replaced as a whole.
+    /// Merges a change into an endpoint; a mapping is replaced as a whole. What others change meanwhile stays.
     pub async fn change(&self, _: &As<DataAdmin>, id: &BeaconId, mut change: Value) -> Result<(), Failure> {
-        let mut body = serde_json::to_value(self.found(id).await?).map_err(Failure::internal)?;
         let Some(fields) = change.as_object_mut() else {
             return Err(Failure::Invalid("a change of a beacon endpoint must be a JSON object".into()));
         };
         fields.remove("endpointId");
-        if let (true, Some(held)) = (fields.contains_key("userMapping"), body.as_object_mut()) {
-            held.remove("userMapping");
+        let preview = changed(&self.found(id).await?, &change)?;
+        self.check_names(&preview).await?;
+        let rule = |held: &mut Endpoint| {
+            *held = changed(held, &change)?;
+            Ok::<(), Failure>(())
+        };
+        match self.ports.store.beacon().update(id.as_str(), rule).await {
+            Ok(written) => written.map(drop).ok_or_else(|| absent(id)),
+            // The room holds each path once; else it was changed too often.
+            Err(Failure::Conflict(why)) => match self.at(&preview.endpoint_path).await? {
+                Some(other) if other.endpoint_id != *id => Err(taken(&preview)),
+                _ => Err(Failure::Conflict(why)),
+            },
+            Err(other) => Err(other),
         }
-        merge(&mut body, &change);
-        let endpoint = self.checked(body).await?;
-        let written = self
-            .ports
-            .store
-            .beacon()
-            .update(id.as_str(), |held| {
-                *held = endpoint.clone();
-                Ok::<(), StoreError>(())
-            })
-            .await
-            .map_err(|e| taken(e, &endpoint))?;
-        written.map(drop).ok_or_else(|| absent(id))
     }
 
     /// Removes an endpoint with its key.
@@ -134,12 +136,16 @@ impl Beacon {
         if !is_path(path) {
             return Err(nothing());
         }
-        let found = self.ports.store.beacon().find(&Filter::equals("endpointPath", path)).await?;
         Ok(Described {
-            endpoint: found.into_iter().next().ok_or_else(nothing)?,
+            endpoint: self.at(path).await?.ok_or_else(nothing)?,
             settings: self.settings.current().await?,
             public_url: self.options.now().public_url.clone(),
         })
+    }
+
+    async fn at(&self, path: &str) -> Result<Option<Endpoint>, Failure> {
+        let found = self.ports.store.beacon().find(&Filter::equals("endpointPath", path)).await?;
+        Ok(found.into_iter().next())
     }
 
     async fn make_key(&self, id: &BeaconId) -> Result<(), Failure> {
@@ -165,11 +171,11 @@ impl Beacon {
         notify_of_secret(&self.ports, event, to, facts, key_name(id)).await
     }
 
-    /// Validates what an endpoint names: the network and the users are here.
-    async fn checked(&self, body: Value) -> Result<Endpoint, Failure> {
-        let endpoint = Endpoint::read(body).map_err(|e| Failure::Invalid(e.to_string()))?;
+    /// What an endpoint names is here: the network, and the users.
+    async fn check_names(&self, endpoint: &Endpoint) -> Result<(), Failure> {
         let store = &self.ports.store;
-        if store.networks().get(endpoint.network_id.as_str()).await?.is_none() {
+        let network = store.networks().get(endpoint.network_id.as_str()).await?;
+        if network.is_none_or(|network| network.is_unfinished()) {
             return Err(Failure::Invalid(format!("networkId: there is no network {}", endpoint.network_id)));
         }
         for user in endpoint.user_mapping.users() {
@@ -177,8 +183,22 @@ impl Beacon {
                 return Err(Failure::Invalid(format!("userMapping: there is no user {user}")));
             }
         }
-        Ok(endpoint)
+        Ok(())
     }
+}
+
+fn read(body: Value) -> Result<Endpoint, Failure> {
+    Endpoint::read(body).map_err(|e| Failure::Invalid(e.to_string()))
+}
+
+/// An endpoint with a change laid over it.
+fn changed(held: &Endpoint, change: &Value) -> Result<Endpoint, Failure> {
+    let mut body = serde_json::to_value(held).map_err(Failure::internal)?;
+    if let (Some(_), Some(held)) = (change.get("userMapping"), body.as_object_mut()) {
+        held.remove("userMapping");
+    }
+    merge(&mut body, change);
+    read(body)
 }
 
 fn absent(id: &BeaconId) -> Failure {
@@ -186,14 +206,11 @@ fn absent(id: &BeaconId) -> Failure {
 }
 
 /// The room holds each path once.
-fn taken(error: StoreError, endpoint: &Endpoint) -> Failure {
-    match error {
-        StoreError::Conflict(_) => Failure::Conflict(format!(
-            "endpointPath: there is a beacon endpoint {} already; choose another path",
-            endpoint.endpoint_path
-        )),
-        other => other.into(),
-    }
+fn taken(endpoint: &Endpoint) -> Failure {
+    Failure::Conflict(format!(
+        "endpointPath: there is a beacon endpoint {} already; choose another path",
+        endpoint.endpoint_path
+    ))
 }
 
 /// Where the caller reads mail; without it a key would go nowhere.

@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::Failure;
+use super::alone::alone;
 use super::auth::{As, Asker, DataAdmin, Inside};
 use super::error::EntryProblem;
 use crate::domain::filter::Filter;
@@ -31,10 +31,7 @@ const MOST_ENTRIES: usize = 1_000;
 const MOST_PROBLEMS: usize = 1_000;
 
 /// The lock under which meta sources change.
-const LOCK: &str = "metasources";
-
-/// How long the lock of a process that ended is in the way of others; renewed while a change is made.
-const HELD: Duration = Duration::from_secs(10);
+const LOCK: &str = "meta sources";
 
 /// Describes data and finds descriptions.
 #[derive(Debug, Clone)]
@@ -307,34 +304,14 @@ impl MetaSources {
 
     /// Runs a change while no other is made, after what an upload has left that did not end.
     async fn alone<T>(&self, change: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let broker = &self.ports.broker;
-        let holder = self.ports.random.uuid().to_string();
-        let mut waits = 600;
-        while broker.lock(LOCK, &holder, HELD).await?.is_none() {
-            if waits == 0 {
-                return Err(Failure::Timeout("waiting for another change of meta sources".into()));
-            }
-            waits -= 1;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        let mut changing = std::pin::pin!(async {
+        let change = async {
             for note in self.ports.store.meta_uploads().find(&Filter::all()).await? {
                 self.undo(&note).await?;
                 tracing::warn!(%note, "an upload of meta sources that did not end was removed");
             }
             change.await
-        });
-        let mut renewal = tokio::time::interval(HELD / 5);
-        let outcome = loop {
-            tokio::select! {
-                outcome = &mut changing => break outcome,
-                _ = renewal.tick() => {
-                    broker.lock(LOCK, &holder, HELD).await?;
-                }
-            }
         };
-        broker.unlock(LOCK, &holder).await?;
-        outcome
+        alone(&self.ports, LOCK, change).await
     }
 
     /// Removes what an upload has added, then its note.

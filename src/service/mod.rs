@@ -5,6 +5,7 @@
 //! To add a use case: a function in its term's file; a new term is a file here and a field of `Services`.
 
 pub mod access_requests;
+mod alone;
 pub mod auth;
 pub mod beacon;
 mod callers;

@@ -1,11 +1,22 @@
 //! Networks this installation is in; alone it is a network of one (specification §1).
+//!
+//! Lives here: reading them. `manage` makes, changes and leaves them, `members` decides about nodes, `requests` asks and
+//! invites, `decisions` answers, `pursue` does what is left to do about requests and `tend` about networks, `messages`
+//! is what is sent, `answers`, `signed` and `strangers` how what comes back is read, `keys` our keys.
+//! Does not: how bytes get to another installation (the `peers` port).
 
 mod address;
+mod answers;
+mod decisions;
 mod keys;
 mod manage;
 mod members;
 mod messages;
+mod pursue;
 mod requests;
+mod signed;
+mod strangers;
+mod tend;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

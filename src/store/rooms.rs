@@ -69,7 +69,7 @@ rooms! {
     /// Members nobody here has approved yet, and those that were removed again.
     PendingNodes = "network.nodes.pending", id "nodeId", index ["networkId"], unique [], durable true;
     /// Requests and invitations, sent and received.
-    Messages = "network.messages", id "id", index ["networkId", "receivedAt"], unique [], durable true;
+    Messages = "network.messages", id "id", index ["networkId", "receivedAt", "nextAttemptAt"], unique [], durable true;
     Users = "user.info", id "userId", index [], unique [], durable true;
     /// Strangers who ask for an account.
     AccessRequests = "user.requests", id "requestId", index ["email", "createdAt"], unique [], durable true;

@@ -29,6 +29,7 @@ pub fn run(
             "drop-source" => drop_source(&services, &source(&job)?).await,
             "meta-index" => services.metasources.refresh(&inside).await,
             "networks" => services.networks.tend(&inside).await,
+            "requests" => services.networks.pursue(&inside).await,
             "cleanup" => tidy(&services).await,
             other => Err(Failure::Unprocessable(format!("this release does not know jobs of kind {other}"))),
         };

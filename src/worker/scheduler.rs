@@ -26,6 +26,9 @@ const NETWORKS: Duration = Duration::from_secs(3_600);
 /// After how long networks are first tended: a key takes seconds of a processor, and people come first.
 const SETTLED: Duration = Duration::from_secs(60);
 
+/// How often requests between installations are looked over for something that is due.
+const REQUESTS: Duration = Duration::from_secs(60);
+
 /// How long ended jobs are kept.
 const KEEP_JOBS: Duration = Duration::from_secs(7 * 86_400);
 
@@ -84,6 +87,18 @@ async fn tick(services: &Services, holder: &str, running: Duration) -> Result<()
             queue: Queue::DatabaseManager,
             kind: "networks".into(),
             key: Some("networks".into()),
+            payload: json!({}),
+        };
+        broker.enqueue(job).await?;
+    }
+    if running > SETTLED
+        && due(services, "requests", REQUESTS).await?
+        && services.networks.has_due(&inside).await?
+    {
+        let job = NewJob {
+            queue: Queue::DatabaseManager,
+            kind: "requests".into(),
+            key: Some("requests".into()),
             payload: json!({}),
         };
         broker.enqueue(job).await?;

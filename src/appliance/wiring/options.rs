@@ -54,6 +54,7 @@ pub fn options(loaded: &Loaded) -> Options {
         raw_retention: appliance.retention.raw.duration(),
         redirect_urls,
         allow_loopback: appliance.federation.allow_loopback,
+        require_challenge: appliance.federation.require_challenge,
         read_only: appliance.read_only,
         development: loaded.mode == Mode::Development,
         nexus: config.legacy.nexus_mode.enabled,

@@ -101,6 +101,8 @@ section! {
     pub struct Federation {
         /// Whether this installation may join and invite while its address is a loopback one; for test rigs.
         "AllowLoopback" allow_loopback: bool = false;
+        /// Whether the three words of a request must be given to approve it; without, front ends that send none can approve.
+        "RequireChallenge" require_challenge: bool = true;
         /// Issuers of other realms whose tokens are checked by their published keys.
         "TrustedIssuers" trusted_issuers: Vec<WebUrl> = Vec::new();
     }

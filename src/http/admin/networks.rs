@@ -45,6 +45,9 @@ shapes! {
             "instanceId": "1a1f0d3c-2b7f-4a52-9d43-0f6a58a0a2a1",
             "recordIndex": (record_index()), "metaIndex": (meta_index())
         }
+    }, "reason": "nobody answered within 30 days", "delivery": {
+        "state": "waiting", "attempts": 1, "nextAttemptAt": "2026-01-31T12:00:00Z",
+        "reason": "the other installation cannot be reached: it answered 503"
     }};
     JoinRequest = "join_request", "Which network of which installation to join.", {
         "networkID": "0c7c1b4e-6c3c-4b3e-8a51-0e5b6c1fdb6f", "baseUrl": "https://discovery.example.org"
@@ -88,10 +91,19 @@ impl NetworksApi {
         Ok(Done::begun(self.0.networks.join(&admin.0, &body.0.0).await?))
     }
 
-    /// Requests and invitations, sent and received
+    /// Requests and invitations, sent and received; `status` is `sent`, `pending`, `accepted` or `rejected`
     #[oai(path = "/networks/requests", method = "get")]
-    async fn requests(&self, admin: Data) -> poem::Result<Json<Vec<Doc<RequestShape>>>> {
-        Ok(Json(self.0.networks.requests(&admin.0).await?.into_iter().map(Doc::of).collect()))
+    async fn requests(
+        &self,
+        admin: Data,
+        status: Query<Option<String>>,
+    ) -> poem::Result<Json<Vec<Doc<RequestShape>>>> {
+        let status = status.0.filter(|status| !status.is_empty()).map(|status| {
+            serde_json::from_value(status.into())
+                .map_err(|_| Failure::Invalid("status must be sent, pending, accepted or rejected".into()))
+        });
+        let requests = self.0.networks.requests(&admin.0, status.transpose()?).await?;
+        Ok(Json(requests.into_iter().map(Doc::of).collect()))
     }
 
     /// Approve a request or an invitation; the body names the three words: `{"challenge": [w1, w2, w3]}`

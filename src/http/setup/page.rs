@@ -14,8 +14,11 @@ use crate::http::pages::guard::Guard;
 use crate::http::pages::{Value, alert, fill, message, page};
 
 const FORM: &str = include_str!("../pages/setup.html");
-/// Where passwords are kept by an identity provider.
-const SHORT_FORM: &str = include_str!("../pages/setup_provider.html");
+/// Its parts where accounts are our own.
+const USERNAME: &str = include_str!("../pages/setup_username.html");
+const PASSWORD: &str = include_str!("../pages/setup_password.html");
+/// What stands in their place where an identity provider keeps them.
+const PROVIDER: &str = include_str!("../pages/setup_provider.html");
 const FINISHED: &str = include_str!("../pages/setup_done.html");
 
 /// `/setup`. `secure` says that browsers reach it over TLS. The guard does not ask for one origin: the first
@@ -103,15 +106,16 @@ impl Edge {
             ("where", Value::Text(&place)),
         ];
         // Passwords are typed again; everything else is kept.
-        for name in ["code", "username", "email", "firstName", "lastName", "affiliation"] {
+        for name in ["code", "email", "firstName", "lastName", "affiliation"] {
             values.push((name, Value::Text(fields.text(name))));
         }
         let given = self.setup.username();
-        if let Some(given) = &given {
-            values.push(("given", Value::Text(given)));
-        }
-        let form = if given.is_some() { SHORT_FORM } else { FORM };
-        let shown = page(status, "Set up", &fill(form, &values), None);
+        let (account, password) = match &given {
+            Some(given) => (fill(PROVIDER, &[("given", Value::Text(given))]), ""),
+            None => (fill(USERNAME, &[("username", Value::Text(fields.text("username")))]), PASSWORD),
+        };
+        values.extend([("account", Value::Markup(&account)), ("password", Value::Markup(password))]);
+        let shown = page(status, "Set up", &fill(FORM, &values), None);
         shown.with_header(header::SET_COOKIE, cookie).into_response()
     }
 }

@@ -191,15 +191,23 @@ impl Keycloak {
             match self.asked(&provider, &secret, grant).await {
                 Ok(answer) => return Ok(answer),
                 Err(Refusal::Other(error)) => return Err(error),
-                Err(Refusal::Client(reason)) => {
-                    if !(again && self.secret_changed(&secret).await?) {
-                        return Err(refused_client(&reason));
-                    }
-                    secret = self.secret().await?;
-                }
+                Err(Refusal::Client(reason)) => secret = self.another_secret(&secret, again, &reason).await?,
             }
         }
         Err(refused_client("its secret keeps changing"))
+    }
+
+    /// The secret that is kept now, after the provider refused another one; `again` = it may be tried.
+    async fn another_secret(
+        &self,
+        refused: &ClientSecret,
+        again: bool,
+        reason: &str,
+    ) -> Result<ClientSecret, IdentityError> {
+        if again && self.secret_changed(refused).await? {
+            return self.secret().await;
+        }
+        Err(refused_client(reason))
     }
 
     /// Who this token is, told by the provider (RFC 7662).
@@ -219,12 +227,7 @@ impl Keycloak {
             match answer.map_err(|error| refusal(error, "the token")) {
                 Ok(answer) => return Ok(answer),
                 Err(Refusal::Other(error)) => return Err(error),
-                Err(Refusal::Client(reason)) => {
-                    if !(again && self.secret_changed(&secret).await?) {
-                        return Err(refused_client(&reason));
-                    }
-                    secret = self.secret().await?;
-                }
+                Err(Refusal::Client(reason)) => secret = self.another_secret(&secret, again, &reason).await?,
             }
         }
         Err(refused_client("its secret keeps changing"))

@@ -33,6 +33,24 @@ fn host(url: &str) -> &str {
     place.split(':').next().unwrap_or_default()
 }
 
+/// Whether two addresses are the same place, however they are spelled (federation notes §2).
+pub(super) fn same(one: &str, other: &str) -> bool {
+    match (normal(one), normal(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => false,
+    }
+}
+
+fn normal(text: &str) -> Option<String> {
+    let text = base(text).ok()?;
+    let (scheme, rest) = text.split_once("://")?;
+    let (place, path) = rest.split_once('/').map_or((rest, None), |(place, path)| (place, Some(path)));
+    let place = place.to_ascii_lowercase();
+    let usual = if scheme == "https" { ":443" } else { ":80" };
+    let place = place.strip_suffix(usual).unwrap_or(&place);
+    Some(format!("{scheme}://{place}/{}", path.unwrap_or_default()))
+}
+
 /// Whether an address leads to the machine it is used on.
 pub(super) fn is_loopback(url: &str) -> bool {
     let host = host(url).trim_end_matches('.').to_ascii_lowercase();
@@ -56,6 +74,17 @@ mod tests {
     #[case("https://a.example.org/?x", None)]
     fn a_base_address_is_an_address_alone(#[case] text: &str, #[case] expected: Option<&str>) {
         assert_eq!(base(text).ok().as_deref(), expected);
+    }
+
+    #[rstest::rstest]
+    #[case("https://A.example.org:443/", "https://a.example.org", true)]
+    #[case("https://a.example.org/cv3/", "https://a.example.org/cv3", true)]
+    #[case("https://a.example.org/CV3", "https://a.example.org/cv3", false)]
+    #[case("http://a.example.org:443", "https://a.example.org", false)]
+    #[case("https://a.example.org", "https://b.example.org", false)]
+    #[case("", "", false)]
+    fn one_place_has_several_spellings(#[case] one: &str, #[case] other: &str, #[case] expected: bool) {
+        assert_eq!(same(one, other), expected);
     }
 
     #[rstest::rstest]

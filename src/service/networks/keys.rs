@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Networks;
+use crate::domain::filter::Filter;
 use crate::domain::ids::NetworkId;
+use crate::secrets::SecretsError;
 use crate::service::Failure;
 
 /// What is kept of a pair.
@@ -22,16 +24,33 @@ struct Pair {
     public_key: String,
 }
 
+/// The fewest bits of a key that is trusted; ours have more.
+const WEAKEST: usize = 2_048;
+
+/// What every name begins with.
+const PREFIX: &str = "network/";
+
 fn name(network: &NetworkId) -> String {
-    format!("network/{network}")
+    format!("{PREFIX}{network}")
+}
+
+/// The public half of a pair, and whether this call made it: nobody else can need it then.
+pub(super) struct Key {
+    /// PEM.
+    pub public: String,
+    pub made: bool,
+}
+
+fn lost(network: &NetworkId) -> Failure {
+    Failure::internal(format!("the network {network} has no key"))
 }
 
 impl Networks {
-    /// Makes the pair of a network, unless there is one, and keeps it; answers the public half, PEM.
-    pub(super) async fn make_key(&self, network: &NetworkId) -> Result<String, Failure> {
+    /// Makes the pair of a network, unless there is one, and keeps it.
+    pub(super) async fn make_key(&self, network: &NetworkId) -> Result<Key, Failure> {
         let _turn = self.making.acquire().await.map_err(Failure::internal)?;
         if let Some(public) = self.public_key(network).await? {
-            return Ok(public);
+            return Ok(Key { public, made: false });
         }
         let bits = self.options.now().node_key_bits;
         let made = tokio::task::spawn_blocking(move || {
@@ -43,8 +62,20 @@ impl Networks {
         });
         let pair = made.await.map_err(Failure::internal)??;
         let bytes = serde_json::to_vec(&pair).map_err(Failure::internal)?;
-        self.ports.secrets.put(&name(network), &bytes, Some(0)).await?;
-        Ok(pair.public_key)
+        match self.ports.secrets.put(&name(network), &bytes, Some(0)).await {
+            Ok(_) => Ok(Key { public: pair.public_key, made: true }),
+            // Another process was faster; its pair is the one.
+            Err(SecretsError::Conflict(_)) => {
+                let public = self.public_key(network).await?.ok_or_else(|| lost(network))?;
+                Ok(Key { public, made: false })
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// The fewest bits of another installation's key.
+    pub(super) fn weakest_key(&self) -> usize {
+        self.options.now().node_key_bits.min(WEAKEST)
     }
 
     async fn pair(&self, network: &NetworkId) -> Result<Option<Pair>, Failure> {
@@ -61,10 +92,32 @@ impl Networks {
         Ok(self.ports.secrets.delete(&name(network)).await?)
     }
 
+    /// Drops the pair of a network that is not here, unless a request of ours is signed with it; changes of networks are
+    /// locked out.
+    pub(super) async fn drop_unused_key(&self, network: &NetworkId) -> Result<bool, Failure> {
+        let store = &self.ports.store;
+        if store.networks().get(network.as_str()).await?.is_some() {
+            return Ok(false);
+        }
+        let asked = store.messages().find(&Filter::equals("networkId", network.as_str())).await?;
+        if asked.iter().any(|asked| asked.awaits_them() || asked.is_half_stored()) {
+            return Ok(false);
+        }
+        self.drop_key(network).await
+    }
+
+    /// Networks that there are pairs for.
+    pub(super) async fn keyed(&self) -> Result<Vec<NetworkId>, Failure> {
+        let names = self.ports.secrets.list(PREFIX).await?;
+        // Longer names are the keys of other people.
+        let ids = names.iter().filter_map(|name| name.strip_prefix(PREFIX)).filter(|id| !id.contains('/'));
+        Ok(ids.filter_map(|id| NetworkId::parse(id).ok()).collect())
+    }
+
     /// RSASSA-PSS with SHA-256 and the longest salt over these bytes, in standard base64 (specification §9.3).
     pub(super) async fn sign(&self, network: &NetworkId, bytes: &[u8]) -> Result<String, Failure> {
         let pair = self.pair(network).await?;
-        let pair = pair.ok_or_else(|| Failure::internal(format!("the network {network} has no key")))?;
+        let pair = pair.ok_or_else(|| lost(network))?;
         let digest = Sha256::digest(bytes);
         let signing = tokio::task::spawn_blocking(move || {
             let key = RsaPrivateKey::from_pkcs8_pem(&pair.private_key).map_err(Failure::internal)?;

@@ -1,29 +1,25 @@
 //! Networks made, changed and left (specification §6.2, §9.1, §9.4).
 
-use chrono::TimeDelta;
+use std::future::Future;
+
 use serde_json::Value;
 
 use super::Networks;
 use super::messages::Attributes;
 use crate::domain::beacon::key_name;
-use crate::domain::federation::Direction;
 use crate::domain::filter::Filter;
 use crate::domain::ids::{NetworkId, NodeId};
 use crate::domain::networks::{Network, NetworkState, Node};
 use crate::service::Failure;
-use crate::service::auth::{As, DataAdmin, Inside};
-
-/// How long a network may take to be made before it counts as left half-made.
-const MAKING: TimeDelta = TimeDelta::minutes(10);
-
-/// How long a request is open.
-const OPEN: TimeDelta = TimeDelta::days(30);
+use crate::service::alone::alone;
+use crate::service::auth::{As, DataAdmin};
+use crate::store::StoreError;
 
 /// Most characters of a description.
 const MOST_DESCRIPTION: usize = 4_000;
 
 /// The fields of a body that are ours to read; others are ignored (specification §9.4).
-fn merge(network: &mut Network, body: &Value) -> Result<(), Failure> {
+pub(super) fn merge(network: &mut Network, body: &Value) -> Result<(), Failure> {
     let Some(fields) = body.as_object() else {
         return Err(Failure::Invalid("a network must be a JSON object".into()));
     };
@@ -52,6 +48,11 @@ fn merge(network: &mut Network, body: &Value) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Why a network is not entered twice.
+pub(super) fn already_in(id: &NetworkId) -> Failure {
+    Failure::Conflict(format!("this installation is in the network {id} already"))
+}
+
 impl Networks {
     /// Creates a network with us alone in it; what fails half-way is undone.
     pub async fn create(&self, _: &As<DataAdmin>, body: &Value) -> Result<NetworkId, Failure> {
@@ -70,21 +71,48 @@ impl Networks {
             created_at: Some(self.ports.clock.now()),
         };
         merge(&mut network, body)?;
-        let made = self.found(network).await;
-        if made.is_err() {
-            self.forget(&network_id).await?;
-        }
-        made.map(|()| network_id)
+        self.alone(async {
+            let made = self.found(network, &[]).await;
+            if made.is_err()
+                && let Err(error) = self.forget(&network_id).await
+            {
+                tracing::warn!(network = %network_id, %error, "what is left of a network is removed later");
+            }
+            made
+        })
+        .await?;
+        Ok(network_id)
     }
 
-    /// Keys, the network, our node, its first index; only then it is seen.
-    pub(super) async fn found(&self, network: Network) -> Result<(), Failure> {
+    /// Runs a change of networks, their members or requests while no other is made. Nobody is asked or told anything in
+    /// it: others may be slow.
+    pub(super) async fn alone<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        alone(&self.ports, "networks", work).await
+    }
+
+    /// Its key, the network, its members, its first index; only then it is seen. What an earlier attempt at the same
+    /// network, as the same node, has done is taken up.
+    pub(super) async fn found(&self, network: Network, others: &[Node]) -> Result<(), Failure> {
         let id = network.network_id.clone();
-        let public_key = self.make_key(&id).await?;
-        let node = self.own_node(&id, network.instance_id.clone(), public_key).await?;
+        let public_key = self.make_key(&id).await?.public;
+        let us = self.own_node(&id, network.instance_id.clone(), public_key).await?;
         let store = &self.ports.store;
-        store.networks().insert(id.as_str(), &network).await?;
-        store.nodes().insert(node.node_id.as_str(), &node).await?;
+        match store.networks().insert(id.as_str(), &network).await {
+            Ok(()) => {}
+            Err(StoreError::Conflict(_)) => {
+                let held = store.networks().get(id.as_str()).await?;
+                if held.is_none_or(|held| held.instance_id != network.instance_id) {
+                    return Err(already_in(&id));
+                }
+            }
+            Err(other) => return Err(other.into()),
+        }
+        for node in std::iter::once(&us).chain(others) {
+            self.take_in(node).await?;
+        }
         self.indices.refresh_networks().await?;
         let activate = |held: &mut Network| {
             held.state = Some(NetworkState::Active);
@@ -94,6 +122,37 @@ impl Networks {
             Some(_) => Ok(()),
             None => Err(Failure::Conflict("the network was removed while it was being made".into())),
         }
+    }
+
+    /// Makes a node an approved member of its network; it may be one already.
+    pub(super) async fn take_in(&self, node: &Node) -> Result<(), Failure> {
+        self.check_unknown(node).await?;
+        let (store, id) = (&self.ports.store, node.node_id.as_str());
+        if store.nodes().get(id).await?.is_none() {
+            store.nodes().insert(id, node).await?;
+        }
+        store.pending_nodes().delete(id).await?;
+        let add = |held: &mut Network| {
+            if !held.node_ids.contains(&node.node_id) {
+                held.node_ids.push(node.node_id.clone());
+            }
+            Ok::<(), Failure>(())
+        };
+        let added = store.networks().update(node.network_id.as_str(), add).await?;
+        added.map(drop).ok_or_else(|| Failure::not_found("network", node.network_id.as_str()))
+    }
+
+    /// Refuses a node that calls itself as another one does: an id belongs to one node of one network.
+    pub(super) async fn check_unknown(&self, node: &Node) -> Result<(), Failure> {
+        let (store, id) = (&self.ports.store, node.node_id.as_str());
+        let approved = store.nodes().get(id).await?;
+        let other = approved
+            .is_some_and(|held| held.network_id != node.network_id || held.public_key != node.public_key);
+        let pending = store.pending_nodes().get(id).await?;
+        if other || pending.is_some_and(|held| held.network_id != node.network_id) {
+            return Err(Failure::Conflict(format!("the node {id} is known already as another one; deny it")));
+        }
+        Ok(())
     }
 
     /// Our own node as it introduces itself.
@@ -138,25 +197,38 @@ impl Networks {
     /// Leaves a network: the others are told if they can be reached, and everything of it is removed.
     pub async fn leave(&self, _: &As<DataAdmin>, id: &NetworkId) -> Result<(), Failure> {
         let network = self.finished(id).await?;
-        // Whoever asks or is asked is in some network; an installation without any answers nobody.
-        if self.ports.store.networks().count(&Filter::all()).await? == 1 {
-            return Err(Failure::Conflict("this is the only network; make or join another one first".into()));
-        }
-        let attributes = || Attributes {
-            message_id: self.ports.random.uuid().to_string(),
-            network_id: id.to_string(),
-            auth_type: "leave",
-            node_id: Some(network.instance_id.clone()),
-            ..Attributes::default()
+        self.check_not_the_last().await?;
+        let leaving = |node| {
+            let attributes = Attributes {
+                message_id: self.ports.random.uuid().to_string(),
+                network_id: id.to_string(),
+                auth_type: "leave",
+                node_id: Some(network.instance_id.clone()),
+                ..Attributes::default()
+            };
+            (node, self.message(attributes, None))
         };
-        for node in self.others(&network).await? {
-            let message = self.message(attributes(), None);
-            if let Err(error) = self.send(&node.node_url, id, &network.instance_id, &message).await {
-                tracing::warn!(network = %id, node = %node.node_id, %error, "a member could not be told that we leave");
-            }
-        }
-        self.forget(id).await?;
+        let told = self.others(&network).await?.into_iter().map(leaving).collect();
+        self.tell_all(id, &network.instance_id, told).await;
+        self.alone(async {
+            self.finished(id).await?;
+            // Another one may have been left while the members were told.
+            self.check_not_the_last().await?;
+            self.forget(id).await
+        })
+        .await?;
         self.indices.refresh_networks().await
+    }
+
+    /// Whoever asks or is asked is in some network; an installation without any answers nobody.
+    async fn check_not_the_last(&self) -> Result<(), Failure> {
+        let all = self.ports.store.networks().find(&Filter::all()).await?;
+        match all.iter().filter(|network| !network.is_unfinished()).count() {
+            0 | 1 => {
+                Err(Failure::Conflict("this is the only network; make or join another one first".into()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Approved members but for us.
@@ -188,35 +260,5 @@ impl Networks {
     pub async fn index(&self, _: &As<DataAdmin>, id: &NetworkId) -> Result<(), Failure> {
         self.finished(id).await?;
         self.indices.refresh_networks().await
-    }
-
-    /// Undoes what was left half-made, makes keys that are missing, and ends requests that nobody answered.
-    pub async fn tend(&self, _: &Inside) -> Result<(), Failure> {
-        let (store, now) = (&self.ports.store, self.ports.clock.now());
-        for network in store.networks().find(&Filter::all()).await? {
-            let id = &network.network_id;
-            if network.is_unfinished() {
-                if network.created_at.is_none_or(|begun| begun < now - MAKING) {
-                    self.forget(id).await?;
-                    tracing::warn!(network = %id, "a network that was left half-made was removed");
-                }
-                continue;
-            }
-            let public_key = self.make_key(id).await?;
-            let tell = |node: &mut Node| {
-                node.public_key = Some(public_key.clone());
-                Ok::<(), Failure>(())
-            };
-            store.nodes().update(network.instance_id.as_str(), tell).await?;
-        }
-        for request in store.messages().find(&Filter::all()).await? {
-            if request.is_open() && request.received_at < now - OPEN {
-                self.reject(&request.id, "nobody answered within 30 days").await?;
-                if request.direction == Direction::Out && request.kind() == "request" {
-                    self.drop_key(&request.network_id).await?;
-                }
-            }
-        }
-        Ok(())
     }
 }

@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::Networks;
+use crate::domain::federation::{AuthStatus, Direction};
+use crate::domain::filter::Filter;
 use crate::domain::ids::NodeId;
 use crate::domain::networks::Node;
 use crate::service::Failure;
@@ -12,29 +14,58 @@ use crate::service::auth::{As, DataAdmin};
 const MOST_MAPPED: usize = 10_000;
 
 impl Networks {
-    /// Approves a pending node: from now on its key counts.
+    /// Approves a pending node: from now on its key counts. Whether its tokens are accepted, and as whom, is decided
+    /// apart, also of one that was approved before.
     pub async fn approve_node(&self, _: &As<DataAdmin>, id: &NodeId) -> Result<(), Failure> {
-        let store = &self.ports.store;
-        if store.nodes().get(id.as_str()).await?.is_some() {
-            return Err(Failure::Conflict(format!("the node {id} is approved already")));
-        }
-        let node = store.pending_nodes().get(id.as_str()).await?;
-        let node = node.ok_or_else(|| Failure::not_found("node", id.as_str()))?;
-        if node.public_key.is_none() {
-            return Err(Failure::Conflict(format!("the node {id} has not sent its public key yet")));
-        }
-        store.nodes().put(id.as_str(), &node).await?;
-        store.pending_nodes().delete(id.as_str()).await?;
-        Ok(())
+        self.alone(async {
+            let store = &self.ports.store;
+            let pending = store.pending_nodes().get(id.as_str()).await?;
+            if store.nodes().get(id.as_str()).await?.is_some() {
+                // In both rooms is one whose approval was not carried out to its end.
+                return match store.pending_nodes().delete(id.as_str()).await? {
+                    true => Ok(()),
+                    false => Err(Failure::Conflict(format!("the node {id} is approved already"))),
+                };
+            }
+            let mut node = pending.ok_or_else(|| Failure::not_found("node", id.as_str()))?;
+            self.finished(&node.network_id).await?;
+            (node.authentication_enabled, node.user_mapping) = (false, None);
+            if node.public_key.is_none() {
+                node.public_key = self.brought_key(&node).await?;
+            }
+            if node.public_key.is_none() {
+                return Err(Failure::Conflict(format!(
+                    "there is no public key of the node {id}; approve it once it has introduced itself again"
+                )));
+            }
+            self.take_in(&node).await
+        })
+        .await
     }
 
-    /// Takes approval back: the node stays a member, and its key does not count any more.
+    /// The key in the message by which a node came into the network, approved by an administrator here or there.
+    async fn brought_key(&self, node: &Node) -> Result<Option<String>, Failure> {
+        let of_it = Filter::equals("networkId", node.network_id.as_str()).newest_first("receivedAt");
+        let messages = self.ports.store.messages().find(&of_it).await?;
+        let senders = messages.into_iter().filter(|message| message.status == AuthStatus::Accepted);
+        let mut senders = senders.filter_map(|message| match message.direction {
+            Direction::In => self.sender(&message).ok(),
+            Direction::Out => message.answered_by,
+        });
+        Ok(senders.find(|sender| sender.node_id == node.node_id).and_then(|sender| sender.public_key))
+    }
+
+    /// Takes approval back: the node stays a member without a key, and nothing that was decided about it is left.
     pub async fn remove_node(&self, _: &As<DataAdmin>, id: &NodeId) -> Result<(), Failure> {
-        let node = self.other(id).await?;
-        let store = &self.ports.store;
-        store.pending_nodes().put(id.as_str(), &node).await?;
-        store.nodes().delete(id.as_str()).await?;
-        Ok(())
+        self.alone(async {
+            let mut node = self.other(id).await?;
+            (node.public_key, node.authentication_enabled, node.user_mapping) = (None, false, None);
+            let store = &self.ports.store;
+            store.pending_nodes().put(id.as_str(), &node).await?;
+            store.nodes().delete(id.as_str()).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Decides whether tokens from a node are accepted and whose permissions its people have:

@@ -1,19 +1,31 @@
-//! Joining, inviting, and deciding about those who ask (specification §9.4).
+//! Asking to be let in, inviting, and the list of both (specification §9.4).
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use super::messages::{Attributes, Data, Message, NetworkPart, NodePart};
+use super::manage::already_in;
+use super::messages::{Attributes, Data, Message, NetworkPart, NodePart, why};
 use super::{Networks, address};
-use crate::domain::federation::{AuthStatus, Direction, Exchange, MOST_FAILURES};
+use crate::domain::federation::{AuthStatus, Direction, Exchange};
 use crate::domain::filter::Filter;
 use crate::domain::ids::{NetworkId, NodeId};
-use crate::domain::networks::{Network, NetworkState, Node};
 use crate::service::Failure;
 use crate::service::auth::{As, DataAdmin};
+
+/// How long after it was sent a request is asked about, and again.
+pub(super) const ASKED_EVERY: TimeDelta = TimeDelta::hours(1);
 
 fn field<'a>(body: &'a Value, name: &str) -> Result<&'a str, Failure> {
     let text = body.get(name).and_then(Value::as_str);
     text.ok_or_else(|| Failure::Invalid(format!("{name} must be a text")))
+}
+
+/// A request that is stored and not sent yet.
+struct Asked {
+    base: String,
+    us: NodeId,
+    message: Message,
+    kept: Exchange,
 }
 
 impl Networks {
@@ -25,39 +37,61 @@ impl Networks {
         let id = NetworkId::from_uuid(uuid.map_err(|_| Failure::Invalid("networkID must be a UUID".into()))?);
         let base = address::base(field(body, "baseUrl")?)?;
         self.reachable().await?;
-        if self.ports.store.networks().get(id.as_str()).await?.is_some() {
-            return Err(Failure::Conflict(format!("this installation is in the network {id} already")));
-        }
-        let asked = self.ports.store.messages().find(&Filter::equals("networkId", id.as_str())).await?;
-        if asked.iter().any(Exchange::is_open) {
-            return Err(Failure::Conflict(format!("a request for the network {id} is open already")));
-        }
-        self.ports.peers.get(&format!("{base}/federation/")).await?;
+        self.check_may_join(&id).await?;
+        self.probe(&base).await?;
         let listed = self.ports.peers.get(&format!("{base}/federation/networks")).await?;
         if listed.status != 200 || !lists(&listed.body, &id) {
             return Err(Failure::NotFound { what: "visible network there", id: id.to_string() });
         }
-        let us = NodeId::from_uuid(self.ports.random.uuid());
-        let public_key = self.make_key(&id).await?;
-        let sent = self.ask(&base, &id, us, public_key, "request", None).await;
-        if sent.is_err() {
-            self.drop_key(&id).await?;
+        let asked = self.alone(self.begin_to_join(&id, base)).await?;
+        self.post_asked(asked).await
+    }
+
+    async fn check_may_join(&self, id: &NetworkId) -> Result<(), Failure> {
+        if self.ports.store.networks().get(id.as_str()).await?.is_some() {
+            return Err(already_in(id));
         }
-        sent
+        let asked = self.ports.store.messages().find(&Filter::equals("networkId", id.as_str())).await?;
+        if asked.iter().any(|asked| asked.is_open() || asked.is_half_stored()) {
+            return Err(Failure::Conflict(format!("a request for the network {id} is open already")));
+        }
+        Ok(())
+    }
+
+    async fn begin_to_join(&self, id: &NetworkId, base: String) -> Result<Asked, Failure> {
+        self.check_may_join(id).await?;
+        let us = NodeId::from_uuid(self.ports.random.uuid());
+        let key = self.make_key(id).await?;
+        let asked = self.begin_to_ask(id, base, us, key.public, "request", None).await;
+        if asked.is_err() && key.made {
+            self.drop_unused_key(id).await?;
+        }
+        asked
     }
 
     /// Invites another installation into one of our networks; answers the id of the invitation.
     pub async fn invite(&self, _: &As<DataAdmin>, id: &NetworkId, body: &Value) -> Result<String, Failure> {
         let base = address::base(field(body, "baseUrl")?)?;
-        let network = self.finished(id).await?;
+        self.finished(id).await?;
         self.reachable().await?;
-        let public_key = self.make_key(id).await?;
-        let us = network.instance_id.clone();
-        self.ask(&base, id, us, public_key, "invite", Some(NetworkPart::of(&network))).await
+        self.probe(&base).await?;
+        let asked = self.alone(self.begin_to_invite(id, base)).await?;
+        self.post_asked(asked).await
+    }
+
+    async fn begin_to_invite(&self, id: &NetworkId, base: String) -> Result<Asked, Failure> {
+        let network = self.finished(id).await?;
+        let sent = self.ports.store.messages().find(&Filter::equals("networkId", id.as_str())).await?;
+        if sent.iter().any(|sent| sent.awaits_them() && address::same(sent.target(), &base)) {
+            return Err(Failure::Conflict(format!("an invitation of {base} is open already")));
+        }
+        let (us, part) = (network.instance_id.clone(), NetworkPart::of(&network));
+        let key = self.make_key(id).await?;
+        self.begin_to_ask(id, base, us, key.public, "invite", Some(part)).await
     }
 
     /// Others must be able to answer us (specification §15).
-    async fn reachable(&self) -> Result<(), Failure> {
+    pub(super) async fn reachable(&self) -> Result<(), Failure> {
         let own = self.settings.current().await?.instance_settings.url;
         if address::is_loopback(&own) && !self.options.now().allow_loopback {
             return Err(Failure::Invalid(format!(
@@ -67,15 +101,15 @@ impl Networks {
         Ok(())
     }
 
-    async fn ask(
+    async fn begin_to_ask(
         &self,
-        base: &str,
         network: &NetworkId,
+        base: String,
         us: NodeId,
         public_key: String,
         kind: &'static str,
         part: Option<NetworkPart>,
-    ) -> Result<String, Failure> {
+    ) -> Result<Asked, Failure> {
         let node = self.own_node(network, us.clone(), public_key).await?;
         let message_id = self.ports.random.uuid().to_string();
         let attributes = Attributes {
@@ -83,30 +117,39 @@ impl Networks {
             network_id: network.to_string(),
             auth_type: kind,
             status: Some(AuthStatus::Sent),
-            target_url: Some(base.to_owned()),
+            target_url: Some(base.clone()),
             ..Attributes::default()
         };
         let data = Data { node: Some(NodePart::of(&node)), challenge: Some(self.challenge()), network: part };
         let message = self.message(attributes, Some(data));
-        let kept = self.kept(&message_id, network, &message)?;
+        let kept = self.kept(message_id, network, &message)?;
         self.ports.store.messages().insert(&kept.id, &kept).await?;
-        if let Err(error) = self.send(base, network, &us, &message).await {
-            self.reject(&kept.id, &error.to_string()).await?;
-            return Err(error);
-        }
-        Ok(message_id)
+        Ok(Asked { base, us, message, kept })
     }
 
-    fn kept(&self, message_id: &str, network: &NetworkId, message: &Message) -> Result<Exchange, Failure> {
+    async fn post_asked(&self, asked: Asked) -> Result<String, Failure> {
+        let Asked { base, us, message, kept } = asked;
+        if let Err(error) = self.post(&base, &kept.network_id, &us, &message).await {
+            self.alone(self.end(&kept, &why(&error))).await?;
+            return Err(error);
+        }
+        Ok(kept.message_id)
+    }
+
+    fn kept(&self, message_id: String, network: &NetworkId, message: &Message) -> Result<Exchange, Failure> {
+        let now = self.ports.clock.now();
         Ok(Exchange {
-            id: Exchange::key(Direction::Out, message_id),
-            message_id: message_id.to_owned(),
+            id: Exchange::key(Direction::Out, &message_id),
+            message_id,
             direction: Direction::Out,
             status: AuthStatus::Sent,
             network_id: network.clone(),
-            received_at: self.ports.clock.now(),
+            received_at: now,
             failures: 0,
             reason: None,
+            next_attempt_at: Some(now + ASKED_EVERY),
+            delivery: None,
+            answered_by: None,
             message_type: message.message_type.into(),
             message_attributes: serde_json::to_value(&message.message_attributes)
                 .map_err(Failure::internal)?,
@@ -115,204 +158,28 @@ impl Networks {
         })
     }
 
-    pub(super) async fn reject(&self, id: &str, reason: &str) -> Result<(), Failure> {
+    /// Ends a request of ours, and drops its key if nothing else needs it; changes of networks are locked out.
+    pub(super) async fn end(&self, request: &Exchange, reason: &str) -> Result<(), Failure> {
         let end = |held: &mut Exchange| {
-            if held.is_open() {
-                held.status = AuthStatus::Rejected;
-                held.reason = Some(reason.to_owned());
-            }
+            held.reject(reason);
             Ok::<(), Failure>(())
         };
-        self.ports.store.messages().update(id, end).await?;
-        Ok(())
+        self.ports.store.messages().update(&request.id, end).await?;
+        self.drop_unused_key(&request.network_id).await.map(drop)
     }
 
-    /// Requests and invitations, sent and received, newest first; the words of received ones are withheld, so that
-    /// they can only come from the other administrator.
-    pub async fn requests(&self, _: &As<DataAdmin>) -> Result<Vec<Value>, Failure> {
-        let all = self.ports.store.messages().find(&Filter::all().newest_first("receivedAt")).await?;
+    /// Requests and invitations, sent and received, newest first, of one status or all; the words of received ones are
+    /// withheld, so that they can only come from the other administrator.
+    pub async fn requests(
+        &self,
+        _: &As<DataAdmin>,
+        status: Option<AuthStatus>,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut all = self.ports.store.messages().find(&Filter::all().newest_first("receivedAt")).await?;
+        // Not by the store: the original wrote them in other cases.
+        all.retain(|request| status.is_none_or(|status| request.status == status));
         Ok(all.iter().map(published).collect())
     }
-
-    async fn received(&self, id: &str) -> Result<Exchange, Failure> {
-        let found = self.ports.store.messages().get(Exchange::key(Direction::In, id)).await?;
-        let found = found.ok_or_else(|| Failure::not_found("received request", id))?;
-        if found.awaits_us() {
-            Ok(found)
-        } else {
-            Err(Failure::Conflict(format!("the request {id} is decided already")))
-        }
-    }
-
-    /// Lets the sender of a request in, or follows an invitation: `{"challenge": [three words]}`.
-    pub async fn approve(&self, _: &As<DataAdmin>, id: &str, body: &Value) -> Result<(), Failure> {
-        let request = self.received(id).await?;
-        self.check_words(&request, body).await?;
-        let mut node = sender(&request)?;
-        node.public_key.as_ref().ok_or_else(|| {
-            Failure::Unprocessable("the request brings no public key of its sender; deny it".into())
-        })?;
-        (node.authentication_enabled, node.user_mapping) = (false, None);
-        if request.kind() == "invite" {
-            self.follow(&request, node).await
-        } else {
-            self.admit(&request, node).await
-        }
-    }
-
-    async fn check_words(&self, request: &Exchange, body: &Value) -> Result<(), Failure> {
-        if !self.options.now().require_challenge {
-            return Ok(());
-        }
-        let given = body.get("challenge").cloned().unwrap_or_default();
-        let Ok(words) = serde_json::from_value::<Vec<String>>(given) else {
-            return Err(Failure::Unprocessable(
-                "send {\"challenge\": [three words]}, as the administrator of the other installation reads them to you"
-                    .into(),
-            ));
-        };
-        if request.is_met_by(&words) {
-            return Ok(());
-        }
-        let count = |held: &mut Exchange| {
-            held.failures += 1;
-            if held.failures >= MOST_FAILURES && held.is_open() {
-                held.status = AuthStatus::Rejected;
-                held.reason = Some("the words of the challenge were wrong too often".into());
-            }
-            Ok::<(), Failure>(())
-        };
-        let left = self.ports.store.messages().update(&request.id, count).await?;
-        let left = MOST_FAILURES.saturating_sub(left.map_or(MOST_FAILURES, |held| held.failures));
-        Err(Failure::Unprocessable(format!("these are not the words of the request; {left} more tries")))
-    }
-
-    /// Takes a request from pending to decided; of two who try, one succeeds.
-    async fn decide(&self, request: &Exchange, to: AuthStatus) -> Result<(), Failure> {
-        let decide = |held: &mut Exchange| {
-            if !held.awaits_us() {
-                return Err(Failure::Conflict(format!("the request {} is decided already", held.message_id)));
-            }
-            held.status = to;
-            Ok(())
-        };
-        let decided = self.ports.store.messages().update(&request.id, decide).await?;
-        decided.map(drop).ok_or_else(|| Failure::not_found("received request", &request.message_id))
-    }
-
-    async fn admit(&self, request: &Exchange, node: Node) -> Result<(), Failure> {
-        let network = self.finished(&request.network_id).await?;
-        let store = &self.ports.store;
-        if store.nodes().get(node.node_id.as_str()).await?.is_some() {
-            return Err(Failure::Conflict(format!("the node {} is known already; deny it", node.node_id)));
-        }
-        let others = self.others(&network).await?;
-        let us = self.member(&network).await?;
-        self.decide(request, AuthStatus::Accepted).await?;
-        store.nodes().put(node.node_id.as_str(), &node).await?;
-        store.pending_nodes().delete(node.node_id.as_str()).await?;
-        let add = |held: &mut Network| {
-            if !held.node_ids.contains(&node.node_id) {
-                held.node_ids.push(node.node_id.clone());
-            }
-            Ok::<(), Failure>(())
-        };
-        store.networks().update(network.network_id.as_str(), add).await?;
-        for other in others {
-            let attributes = Attributes {
-                message_id: self.ports.random.uuid().to_string(),
-                network_id: network.network_id.to_string(),
-                auth_type: "join",
-                ..Attributes::default()
-            };
-            let data = Data { node: Some(NodePart::of(&node)), ..Data::default() };
-            self.tell(&other.node_url, &us, &self.message(attributes, Some(data))).await;
-        }
-        let data =
-            Data { node: Some(NodePart::of(&us)), challenge: None, network: Some(NetworkPart::of(&network)) };
-        // Who cannot be told asks by `status`.
-        self.tell(&node.node_url, &us, &self.response(request, true, Some(data))).await;
-        Ok(())
-    }
-
-    async fn follow(&self, request: &Exchange, node: Node) -> Result<(), Failure> {
-        let id = &request.network_id;
-        if self.ports.store.networks().get(id.as_str()).await?.is_some() {
-            return Err(Failure::Conflict(format!("this installation is in the network {id} already")));
-        }
-        self.reachable().await?;
-        let part = request.message_data.get("network").cloned().unwrap_or_default();
-        let text = |name: &str| part.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let public_key = self.make_key(id).await?;
-        let us = NodeId::from_uuid(self.ports.random.uuid());
-        let us = self.own_node(id, us, public_key).await?;
-        let data = Data { node: Some(NodePart::of(&us)), ..Data::default() };
-        let response = self.response(request, true, Some(data));
-        if let Err(error) = self.send(&node.node_url, id, &us.node_id, &response).await {
-            self.drop_key(id).await?;
-            return Err(error);
-        }
-        self.decide(request, AuthStatus::Accepted).await?;
-        self.ports.store.nodes().put(node.node_id.as_str(), &node).await?;
-        self.found(Network {
-            network_id: id.clone(),
-            network_name: text("networkName"),
-            description: text("description"),
-            node_ids: vec![us.node_id.clone(), node.node_id],
-            visible: false,
-            instance_id: us.node_id,
-            record_index: None,
-            meta_index: None,
-            state: Some(NetworkState::Creating),
-            created_at: Some(self.ports.clock.now()),
-        })
-        .await
-    }
-
-    /// Turns a request or an invitation down; its sender is told if we have a voice in that network.
-    pub async fn deny(&self, _: &As<DataAdmin>, id: &str) -> Result<(), Failure> {
-        let request = self.received(id).await?;
-        self.decide(&request, AuthStatus::Rejected).await?;
-        if let (Ok(network), Ok(node)) = (self.finished(&request.network_id).await, sender(&request)) {
-            let us = self.member(&network).await?;
-            self.tell(&node.node_url, &us, &self.response(&request, false, None)).await;
-        }
-        Ok(())
-    }
-
-    /// Our own node in a network, with its key.
-    async fn member(&self, network: &Network) -> Result<Node, Failure> {
-        let public_key = self.make_key(&network.network_id).await?;
-        self.own_node(&network.network_id, network.instance_id.clone(), public_key).await
-    }
-
-    fn response(&self, request: &Exchange, approved: bool, data: Option<Data>) -> Message {
-        let attributes = Attributes {
-            message_id: request.message_id.clone(),
-            network_id: request.network_id.to_string(),
-            auth_type: "response",
-            approved: Some(approved),
-            ..Attributes::default()
-        };
-        self.message(attributes, data)
-    }
-
-    async fn tell(&self, to: &str, us: &Node, message: &Message) {
-        if let Err(error) = self.send(to, &us.network_id, &us.node_id, message).await {
-            let kind = message.message_attributes.auth_type;
-            tracing::warn!(network = %us.network_id, kind, %error, "another installation could not be told");
-        }
-    }
-}
-
-/// The node that sent a request.
-fn sender(request: &Exchange) -> Result<Node, Failure> {
-    let mut node = request.message_data.get("node").cloned().unwrap_or_default();
-    if let Some(fields) = node.as_object_mut() {
-        fields.insert("networkId".into(), request.network_id.as_str().into());
-    }
-    serde_json::from_value(node)
-        .map_err(|_| Failure::Unprocessable("the request does not say who sent it; deny it".into()))
 }
 
 /// Whether a list of visible networks, in any of the forms peers answer with, has this one.
@@ -329,7 +196,7 @@ fn lists(body: &[u8], id: &NetworkId) -> bool {
     })
 }
 
-/// A request as the contract has it.
+/// A request as the contract has it, and how far it is.
 fn published(request: &Exchange) -> Value {
     let (mut attributes, mut data) = (request.message_attributes.clone(), request.message_data.clone());
     if let Some(fields) = attributes.as_object_mut() {
@@ -346,8 +213,24 @@ fn published(request: &Exchange) -> Value {
             network.entry("instanceId").or_insert(sender);
         }
     }
-    json!({
+    let mut shown = json!({
         "messageType": request.message_type, "messageAttributes": attributes, "messageData": data,
-        "timestamp": request.timestamp,
-    })
+        "timestamp": request.timestamp, "reason": request.reason,
+        "delivery": request.delivery.as_ref().map(|delivery| json!({
+            "state": delivery.state, "attempts": delivery.attempts, "reason": delivery.reason,
+            "nextAttemptAt": request.next_attempt_at,
+        })),
+    });
+    without_null(&mut shown);
+    shown
+}
+
+/// The contract has no null here.
+fn without_null(shown: &mut Value) {
+    if let Some(fields) = shown.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+        if let Some(delivery) = fields.get_mut("delivery") {
+            without_null(delivery);
+        }
+    }
 }

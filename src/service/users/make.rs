@@ -1,7 +1,6 @@
 //! Making accounts: at the issuer, here, and their key; what fails is undone.
 
 use std::future::Future;
-use std::time::Duration;
 
 use serde_json::json;
 
@@ -12,15 +11,13 @@ use crate::domain::users::{NewUser, Profile, Role, UserInfo};
 use crate::identity::{IdentityError, Invitation, NewAccount};
 use crate::ports::Ports;
 use crate::service::Failure;
+use crate::service::alone::alone as one_at_a_time;
 use crate::service::auth::{As, SystemAdmin, user_key};
 use crate::service::mail::{Event, Recipient, notify};
 use crate::store::StoreError;
 
 /// Size of users' keys (specification §3.3).
 const USER_KEY_BITS: usize = 4096;
-
-/// How long the lock of a process that ended is in the way of others; renewed while it is held.
-const CHANGE: Duration = Duration::from_secs(10);
 
 /// An account that may be used now.
 #[derive(Clone, PartialEq, Eq)]
@@ -219,27 +216,7 @@ pub(super) async fn alone<T>(
     ports: &Ports,
     work: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
-    let holder = ports.random.uuid().to_string();
-    let mut waits = 600;
-    while ports.broker.lock("accounts", &holder, CHANGE).await?.is_none() {
-        if waits == 0 {
-            return Err(Failure::Timeout("waiting for another change of accounts".into()));
-        }
-        waits -= 1;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let mut work = std::pin::pin!(work);
-    let mut renewal = tokio::time::interval(CHANGE / 5);
-    let done = loop {
-        tokio::select! {
-            done = &mut work => break done,
-            _ = renewal.tick() => {
-                ports.broker.lock("accounts", &holder, CHANGE).await?;
-            }
-        }
-    };
-    ports.broker.unlock("accounts", &holder).await?;
-    done
+    one_at_a_time(ports, "accounts", work).await
 }
 
 /// Lets in the account of exactly this user name, made if there is none; used by the first set-up (specification §4.1).

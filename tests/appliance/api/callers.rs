@@ -17,9 +17,17 @@ use super::documents::{Operation, operations};
 use super::{Caller, NOTHING, anonymous_access};
 use crate::support::{Installation, Node, steps};
 
-/// Who calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident,)*) => {
+        /// Who calls.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        enum Kind { $($(#[$doc])* $kind,)* }
+
+        const KINDS: &[Kind] = &[$(Kind::$kind,)*];
+    };
+}
+
+kinds! {
     /// No token, where anonymous access is off.
     Stranger,
     /// No token, where it is on.
@@ -47,23 +55,6 @@ enum Kind {
 }
 
 use Kind::*;
-
-const KINDS: [Kind; 14] = [
-    Stranger,
-    Anonymous,
-    User,
-    DataAdmin,
-    ServerAdmin,
-    Developer,
-    Remote,
-    RemoteQuery,
-    Inactive,
-    Expired,
-    Foreign,
-    Service,
-    SharedSecret,
-    UploadToken,
-];
 
 /// What must come of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,7 +184,7 @@ async fn each_operation_admits_exactly_whom_the_table_says() {
     };
 
     let mut cells = BTreeMap::new();
-    for kind in KINDS {
+    for &kind in KINDS {
         anonymous_access(&developer, kind == Anonymous).await;
         for operation in operations(&caller).await {
             let what = format!("{} as {kind:?}", operation.line());

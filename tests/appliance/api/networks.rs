@@ -109,6 +109,19 @@ async fn row_13_a_loopback_address_joins_and_invites_nobody() {
     node.stop().await;
 }
 
+/// A public key that nobody has the other half of.
+const KEY: &str = "\
+-----BEGIN PUBLIC KEY-----\n\
+MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEArTYXcAItbpEcjrYDlHbC\n\
+qzCZNUKYl0uUTe86Z/rjvCz2/qYMbxB0xZNy3vAcyAENXS9DHzO0JQBoMAt/fyZM\n\
+34B6lA3QUODhr0J8eNk828o6slv1UogwWNbugnZSm1VEh6zCXf++Bu63No1JTm4A\n\
+zR3VT4mVhQeiPx5Iy/PpXgArese1pB3oLSBAlb6SkKB5SKj4P5vbWrMfKsTkIzCe\n\
+4bc7xw2rG03yLRc0yfdmWYfyPfhNZpzGjRbKOYZOsmStxspQP+59yZ7uXYgXzRO9\n\
+aGNC15D6RMCqWdT4lTQzysCEXjdbhfA98VmBK2qbZmaIPg+w+2kBf8kVw9GWUcRg\n\
+1QIDAQAB\n\
+-----END PUBLIC KEY-----\n\
+";
+
 /// A request as it was received, stored as the original spells its status.
 fn received(network: &str, id: &str, sender: &str) -> Value {
     json!({
@@ -121,7 +134,7 @@ fn received(network: &str, id: &str, sender: &str) -> Value {
         "messageData": {
             "node": {
                 "nodeId": sender, "nodeName": "Other", "nodeUrl": "https://b.example.org",
-                "clientId": "b", "nodeDescription": "", "publicKey": "-----BEGIN PUBLIC KEY-----",
+                "clientId": "b", "nodeDescription": "", "publicKey": KEY,
                 "authenticationEnabled": true, "userMapping": "00000000-0000-4000-8000-000000000000",
             },
             "challenge": ["baba", "kilo", "zumi"],
@@ -162,6 +175,14 @@ async fn rows_7_and_15_pending_requests_are_seen_and_their_words_checked() {
     refused(&ada, "/networks/requests/r1/deny", &json!({}), 409).await;
     ada.post(&approve("r2"), &right).await.ok();
     refused(&ada, &approve("r2"), &right, 409).await;
+    // Its sender cannot be told without a gateway, which is tried again.
+    let accepted = ada.get("/networks/requests?status=Accepted").await.ok();
+    assert_eq!(accepted[0]["messageAttributes"]["messageId"], "r2", "{accepted}");
+    assert_eq!(
+        (&accepted[0]["delivery"]["state"], &accepted[0]["delivery"]["attempts"]),
+        (&json!("waiting"), &json!(1))
+    );
+    assert_eq!(ada.get("/networks/requests?status=open").await.status, 400);
     ada.post("/networks/requests/r3/deny", &json!({})).await.ok();
     assert_eq!(ada.get("/dashboard/statistics").await.ok()["request_count"], 0);
 
@@ -183,10 +204,15 @@ async fn rows_7_and_15_pending_requests_are_seen_and_their_words_checked() {
     refused(&ada, "/nodes/node-2/mapping", &json!({"userMapping": NOTHING}), 400).await;
     refused(&ada, "/nodes/node-2/mapping", &json!({"authenticationEnabled": 1}), 400).await;
     ada.post("/nodes/node-2/remove", &json!({})).await.ok();
-    assert_eq!(ids(&ada.get(&format!("{path}/nodes?status=pending")).await.ok()), ["node-2"]);
+    let pending = ada.get(&format!("{path}/nodes?status=pending")).await.ok();
+    assert_eq!(ids(&pending), ["node-2"]);
+    assert_eq!((pending[0].get("publicKey"), pending[0].get("userMapping")), (None, None), "{pending}");
     assert!(ada.get(&path).await.ok()["nodeIds"].as_array().unwrap().contains(&json!("node-2")));
     ada.post("/nodes/node-2/approve", &json!({})).await.ok();
     refused(&ada, "/nodes/node-2/approve", &json!({}), 409).await;
+    let nodes = ada.get(&format!("{path}/nodes")).await.ok();
+    let them = nodes.as_array().unwrap().iter().find(|n| n["nodeId"] == "node-2").unwrap();
+    assert_eq!((&them["publicKey"], &them["authenticationEnabled"]), (&json!(KEY), &json!(false)));
     let own = ada.get(&path).await.ok()["instanceId"].as_str().unwrap().to_owned();
     refused(&ada, &format!("/nodes/{own}/remove"), &json!({}), 409).await;
     node.stop().await;

@@ -1,9 +1,9 @@
 //! An installation: its folder, its port, its accounts, and the processes that serve it.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -71,6 +71,19 @@ impl Installation {
 
     /// Runs the operator's tool and answers what it printed.
     pub fn tool(&self, args: &[&str], input: &str) -> String {
+        let output = self.run_tool(args, input);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?} ended with {}: {said}", output.status);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The same where the tool may refuse: whether it succeeded, and what it printed.
+    pub fn try_tool(&self, args: &[&str]) -> (bool, String) {
+        let output = self.run_tool(args, "");
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    fn run_tool(&self, args: &[&str], input: &str) -> Output {
         let mut tool = self.command(&binary());
         tool.args(args)
             .arg("--data")
@@ -79,23 +92,13 @@ impl Installation {
             .arg(self.folder.path().join("config.json"));
         tool.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = tool.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{args:?} ended with {}: {said}", output.status);
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// The same where the tool may refuse: whether it succeeded, and what it printed.
-    pub fn try_tool(&self, args: &[&str]) -> (bool, String) {
-        let mut tool = self.command(&binary());
-        tool.args(args)
-            .arg("--data")
-            .arg(self.data())
-            .arg("--config")
-            .arg(self.folder.path().join("config.json"));
-        let output = tool.stdin(Stdio::null()).output().unwrap();
-        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+        let mut typed = child.stdin.take().unwrap();
+        // One that ends before it has read what is typed says itself how that went.
+        match typed.write_all(input.as_bytes()) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => panic!("{args:?}: {error}"),
+            _ => drop(typed),
+        }
+        child.wait_with_output().unwrap()
     }
 
     /// Makes an account whose password is [`PASSWORD`].
