@@ -1,6 +1,7 @@
 //! Running services: by word, by the name the process was called with, or all of them.
 
 use std::ffi::OsString;
+use std::io::IsTerminal as _;
 
 use clap::{Args, Parser};
 use tracing_subscriber::EnvFilter;
@@ -21,7 +22,7 @@ pub struct Serve {
 
 /// A service chosen by name takes only the common flags.
 #[derive(Debug, Parser)]
-#[command(name = "cv3-backend", version)]
+#[command(name = "cv3-backend", version, long_version = super::version::text())]
 struct Bare {
     #[command(flatten)]
     common: Common,
@@ -101,6 +102,9 @@ fn again(common: Common, log: Leveller) -> appliance::Again {
 /// Logs to standard error at the configured level; `CV3_LOG_JSON` for machines. Answers what changes the level.
 fn log(loaded: &Loaded) -> Leveller {
     let base = tracing_subscriber::fmt().with_env_filter(filter(loaded)).with_writer(std::io::stderr);
+    // Files and journals get no colours, terminals do unless they ask for none (no-color.org).
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|text| !text.is_empty());
+    let base = base.with_ansi(std::io::stderr().is_terminal() && !plain);
     let base = base.with_span_events(FmtSpan::NONE).with_target(false);
     // A second initialisation (a demo that serves) keeps the first.
     if std::env::var_os("CV3_LOG_JSON").is_some() {
