@@ -32,6 +32,13 @@ demo *flags:
 prove pairs="100000" seed="20260100":
     CV3_PAIRS={{ pairs }} CV3_SEED={{ seed }} cargo test --locked --profile test-fast --test engine engine_and_oracle -- --nocapture
 
+# Build, check and pack what is downloaded
+dist target="x86_64-unknown-linux-musl":
+    dist/build {{ target }}
+    dist/archive {{ target }}
+    dist/try {{ target }}
+    dist/deb {{ target }}
+
 # Send what schemathesis makes of the documents, right and wrong, as every role
 fuzz-api examples="20":
     cargo build --locked

@@ -83,6 +83,14 @@ impl Service {
     }
 }
 
+/// The names under which links to the program are laid beside it: the tool, then every service, an alias after it.
+pub fn links() -> Vec<String> {
+    let services = Service::ALL.map(Service::name).into_iter().chain(["bioterms"]);
+    std::iter::once("cv3-backend".to_owned())
+        .chain(services.map(|name| format!("cv3-backend-{name}")))
+        .collect()
+}
+
 /// What a process is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applet {
@@ -194,6 +202,19 @@ mod tests {
         #[case] expected: Applet,
     ) {
         assert_eq!(choose("cv3-backend", words), expected);
+    }
+
+    #[test]
+    fn every_link_but_the_tool_s_is_a_service_and_every_service_has_one() {
+        let links = links();
+        let (tool, services) = links.split_first().unwrap();
+        assert_eq!(choose(tool, &[]), Applet::Tool);
+        let mut reached: Vec<_> = services.iter().map(|link| choose(link, &[])).collect();
+        reached.dedup();
+        for service in Service::ALL {
+            assert!(reached.contains(&Applet::One(service)), "{} has no link", service.name());
+        }
+        assert_eq!(reached.iter().filter(|applet| !matches!(applet, Applet::One(_))).count(), 0);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Again;
 use super::applet::Service;
-use super::listeners::{self, Addresses};
+use super::listeners::{self, Activated, Addresses};
 use super::tls::Certificate;
 use super::wiring::Wired;
 use super::{notify, process, services};
@@ -93,6 +93,8 @@ pub async fn spawn(
 ) -> anyhow::Result<tokio::sync::mpsc::Receiver<String>> {
     let (report, failed) = tokio::sync::mpsc::channel(1);
     let addresses = Addresses::default();
+    let activated = Activated::from_environment()?;
+    let sockets = (&activated, &addresses);
     let proxies = loaded.config.appliance.trusted_proxies.clone();
     let trusted: front::Trusted = Arc::new(move |ip| proxies.iter().any(|network| network.contains(ip)));
     for pid in listeners::dead(&loaded.data_directory.join("run")) {
@@ -114,7 +116,7 @@ pub async fn spawn(
         let address = with_offset(loaded.bind, offset)?;
         let root = front::with_context(root, stop.soft.clone(), trusted.clone());
         let timing = (stop.soft.clone(), loaded.graceful);
-        let task = listeners::serve(service.name(), address, None, root, &addresses, timing).await?;
+        let task = listeners::serve(service.name(), address, None, root, sockets, timing).await?;
         serving.push(Box::pin(task));
     }
     if !single {
@@ -130,11 +132,17 @@ pub async fn spawn(
         }
         let timing = (stop.soft.clone(), loaded.graceful);
         let task =
-            listeners::serve("front", appliance.listen.0, certificate.clone(), root, &addresses, timing)
-                .await?;
+            listeners::serve("front", appliance.listen.0, certificate.clone(), root, sockets, timing).await?;
         serving.push(Box::pin(task));
         // Only here: a process without the page would overwrite the code of the one that has it.
         first.open().await?;
+    }
+    let served: Vec<_> = addresses.names();
+    for name in activated.unused(&served) {
+        tracing::warn!(
+            name,
+            "the service manager handed over a socket of this name, which nothing here serves; name it front or after a service"
+        );
     }
     addresses.write(&loaded.data_directory.join("run"))?;
     for task in serving {

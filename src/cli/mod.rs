@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod config;
 pub mod demo;
 pub mod doctor;
+pub mod health;
 pub mod ingest;
 pub mod install;
 pub mod integrity;
@@ -19,6 +20,7 @@ pub mod query;
 pub mod serve;
 pub mod terms;
 pub mod users;
+pub mod version;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -36,7 +38,7 @@ use output::Output;
 
 /// Discover whether patients like yours are held, without giving the patients away.
 #[derive(Debug, Parser)]
-#[command(name = "cv3-backend", version, arg_required_else_help = true, max_term_width = 100)]
+#[command(name = "cv3-backend", version, long_version = version::text(), arg_required_else_help = true, max_term_width = 100)]
 struct Command {
     #[command(flatten)]
     common: Common,
@@ -79,6 +81,11 @@ enum Verb {
     Config(config::Config),
     /// Reach everything this installation depends on and say what fails
     Doctor,
+    /// Ask the processes that serve this data folder whether they are ready, for supervisors
+    Health,
+    /// Print the names of the links that make this program each of its services, for packagers
+    #[command(hide = true)]
+    Links,
     /// Look whether what is kept in different places fits together
     Check,
     /// Mend what `check` finds
@@ -225,6 +232,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Verb::UpdateConfig(update) => update.run(&common, &output),
         Verb::Config(verb) => verb.run(&common, &output),
         Verb::Doctor => doctor::run(&common, &output).await,
+        Verb::Health => health::run(&common, &output).await,
+        Verb::Links => output.line(&applet::links().join("\n")),
         Verb::Check => integrity::run(&common, &output, false).await,
         Verb::Repair => integrity::run(&common, &output, true).await,
         Verb::Index(index) => index.run(&common, &output).await,

@@ -24,7 +24,7 @@ pub struct Serve {
 
 /// A service chosen by name takes only the common flags.
 #[derive(Debug, Parser)]
-#[command(name = "cv3-backend", version)]
+#[command(name = "cv3-backend", version, long_version = super::version::text())]
 struct Bare {
     #[command(flatten)]
     common: Common,

@@ -11,6 +11,7 @@ mod loki;
 mod ship;
 mod splunk;
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,8 +143,9 @@ where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let layer = tracing_subscriber::fmt::layer().with_target(false).with_writer(writer);
-    // The layer itself finds out whether its terminal shows colours; a file never does.
-    let layer = if terminal { layer } else { layer.with_ansi(false) };
+    // Files and journals get no colours, terminals do unless they ask for none (no-color.org).
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|text| !text.is_empty());
+    let colours = terminal && std::io::stderr().is_terminal() && !plain;
+    let layer = tracing_subscriber::fmt::layer().with_target(false).with_ansi(colours).with_writer(writer);
     if json { Box::new(layer.json()) } else { Box::new(layer.compact()) }
 }

@@ -4,6 +4,7 @@
 //! a variable that selects a section (`CV3_REDIS__HOST`) does what writing the section into the file does,
 //! whereas the names of the original (`VAULT_ROLE_ID`) only complete a section that is there anyway.
 
+mod credentials;
 mod nearest;
 mod process;
 
@@ -65,6 +66,7 @@ fn read_secret(path: &Path) -> Result<String, String> {
 impl Layers {
     /// Takes in the environment; relative names of secret files start at the working directory.
     pub fn environment(&mut self, env: &BTreeMap<String, String>, working_dir: &Path) {
+        let env = &self.credentials(env);
         // An empty variable is what compose files leave behind for "not set".
         let set = || env.iter().filter(|(_, text)| !text.is_empty());
         let mut ours = Vec::new();

@@ -22,6 +22,11 @@ pub const PROCESS: &[Variable] = &[
     variable("CV3_CONFIG", "", "configuration file; it must exist"),
     variable("CV3_DATA_DIRECTORY", "./cv3-data", "data directory, unless `Appliance.DataDirectory` is given"),
     variable("STATE_DIRECTORY", "", "data directory, unless one of the former is given; set by systemd"),
+    variable(
+        "CREDENTIALS_DIRECTORY",
+        "",
+        "folder of files that are named like the variables of secrets and paths; set by systemd (`LoadCredential=`)",
+    ),
     variable("CV3_BIND", "127.0.0.1:5000", "base address of the services; each adds its offset to the port"),
     variable("CV3_GRACEFUL_TIMEOUT", "30", "seconds to finish running requests in when stopped"),
     variable(

@@ -191,3 +191,37 @@ fn an_unknown_variable_leads_to_the_nearest_known_one() {
 fn an_empty_variable_counts_as_not_set() {
     assert!(Case::new().env("CV3_MONGODB__HOST", "").config().mongodb.is_none());
 }
+
+#[test]
+fn credentials_of_the_service_manager_are_secrets_and_paths_by_the_names_of_their_variables() {
+    let case = Case::new();
+    let folder = case.path().join("credentials");
+    case.write("credentials/CV3_MONGODB__PASSWORD", "quiet herons\n");
+    case.write("credentials/CV3_APPLIANCE__SECRETS__KEYFILE", "00");
+    case.write("credentials/CV3_MONGODB__HOST", "evil.example.org");
+    case.write("credentials/other", "not ours");
+    let case = case.env("CREDENTIALS_DIRECTORY", &folder.to_string_lossy());
+    let config = case.config();
+    let mongodb = config.mongodb.unwrap();
+    assert_eq!(mongodb.password.expose(), "quiet herons");
+    assert_eq!(mongodb.host.expose(), "localhost");
+    assert_eq!(config.appliance.secrets.key_file, Some(folder.join("CV3_APPLIANCE__SECRETS__KEYFILE")));
+    assert!(case.warned("the credential CV3_MONGODB__HOST is not used"));
+    assert!(!case.warned("other"));
+}
+
+#[test]
+fn a_variable_wins_over_a_credential_of_its_name() {
+    let case = Case::new();
+    let folder = case.path().join("credentials");
+    case.write("credentials/CV3_MONGODB__PASSWORD", "of the file");
+    let case = case.env("CREDENTIALS_DIRECTORY", &folder.to_string_lossy());
+    let case = case.env("cv3_mongodb__password", "of the variable");
+    assert_eq!(case.config().mongodb.unwrap().password.expose(), "of the variable");
+}
+
+#[test]
+fn credentials_that_cannot_be_read_are_said() {
+    let case = Case::new().env("CREDENTIALS_DIRECTORY", "nowhere");
+    assert!(case.warned("CREDENTIALS_DIRECTORY: nowhere cannot be read"));
+}
