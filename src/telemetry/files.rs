@@ -42,7 +42,8 @@ impl Settings {
         let (folder, process) = (loaded.data_directory.join("logs"), &loaded.process);
         let logging = &loaded.config.logging;
         Self {
-            main: process.log_file.clone().unwrap_or_else(|| folder.join(format!("{name}.log"))),
+            // `CV3_LOGFILE` is where the start script puts what comes on standard error.
+            main: folder.join(format!("{name}.log")),
             requests: process
                 .access_log_file
                 .clone()
