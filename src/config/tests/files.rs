@@ -82,7 +82,7 @@ fn ports_are_numbers_or_text(#[case] port: Value) {
 fn other_spellings_lead_to_the_same_setting() {
     let file = json!({
         "Instance": {"URL": "https://cv.example.org"},
-        "Federation": {"AllowLoopback": true},
+        "Federation": {"AllowLoopback": true, "RequireChallenge": false},
         "Terms": {"File": "terms.bin"},
         "Privacy": {"MinimumValueCount": 7},
         "Peers": {"AllowNetworks": ["10.0.0.0/8"]},
@@ -94,7 +94,7 @@ fn other_spellings_lead_to_the_same_setting() {
     let ours = loaded.config.appliance;
     assert_eq!(loaded.unknown, Vec::<String>::new());
     assert_eq!(ours.instance.url.expose(), "https://cv.example.org");
-    assert!(ours.federation.allow_loopback);
+    assert!(ours.federation.allow_loopback && !ours.federation.require_challenge);
     assert_eq!(ours.terms.file, Some(PathBuf::from("terms.bin")));
     assert_eq!(ours.privacy.minimum_value_count, 7);
     assert_eq!(ours.peers.allow_networks.len(), 1);
