@@ -115,12 +115,17 @@ async fn blocking<T: Send + 'static>(
 
 /// The client for calls to other servers.
 fn outbound(loaded: &Loaded) -> anyhow::Result<Outbound> {
+    Ok(Outbound::new(authorities(loaded)?.as_deref())?)
+}
+
+/// The configured certificate authorities, as PEM.
+fn authorities(loaded: &Loaded) -> anyhow::Result<Option<Vec<u8>>> {
     let file = loaded.config.appliance.outbound.certificate_authorities.as_ref();
     let read = |file: &std::path::PathBuf| {
         let path = loaded.resolve(file);
         std::fs::read(&path).with_context(|| format!("the certificate authorities {}", path.display()))
     };
-    Ok(Outbound::new(file.map(read).transpose()?.as_deref())?)
+    file.map(read).transpose()
 }
 
 fn private_folder(data: &Path) -> anyhow::Result<()> {

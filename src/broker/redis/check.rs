@@ -1,0 +1,76 @@
+//! What is looked at when the broker is opened: whether the server is there, fits, and keeps what it acknowledges.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use redis::{ErrorKind, RedisError, RedisResult};
+use tokio::time::Instant;
+
+use super::link::{Link, is_final, late};
+use crate::broker::BrokerError;
+
+/// How long a server is waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(300);
+/// The oldest release that has all we use.
+const OLDEST: u32 = 6;
+
+/// Tries until it works, waiting cannot help or patience is at its end.
+pub(super) async fn patiently<T>(
+    link: &Link,
+    mut attempt: impl AsyncFnMut() -> RedisResult<T>,
+) -> Result<T, BrokerError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        // An attempt that is under way at the end is cut off: the start of a process never hangs here.
+        let outcome = tokio::time::timeout_at(until, attempt()).await;
+        match outcome.unwrap_or_else(|_| Err(late())) {
+            Ok(opened) => return Ok(opened),
+            Err(error) if is_final(&error) || Instant::now() + PAUSE >= until => {
+                return Err(link.told(&error));
+            }
+            Err(error) => tracing::debug!(error = %link.told(&error), "waiting for the broker"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Connects and looks at what the server says of itself.
+pub(super) async fn fits(link: &Link) -> RedisResult<()> {
+    let Some(info) = link.info().await? else {
+        tracing::debug!("Redis does not say what it is; its user may not ask");
+        return link.reach().await;
+    };
+    let said = read(&info);
+    let known = |name: &str| said.get(name).copied().unwrap_or_default();
+    let refuse = |why: String| RedisError::from((ErrorKind::InvalidClientConfig, "does not fit", why));
+    let version = known("redis_version");
+    if version
+        .split('.')
+        .next()
+        .and_then(|first| first.parse::<u32>().ok())
+        .is_some_and(|first| first < OLDEST)
+    {
+        return Err(refuse(format!("it is release {version}, {OLDEST}.0 or later is needed")));
+    }
+    match (link.is_cluster(), known("cluster_enabled")) {
+        (true, "0") => return Err(refuse("it is no cluster; take Redis.Cluster out".to_owned())),
+        (false, "1") => return Err(refuse("it is a cluster; set Redis.Cluster to true".to_owned())),
+        _ => {}
+    }
+    link.reach().await?;
+    // What operators have is served, with a warning.
+    if known("aof_enabled") == "0" {
+        tracing::warn!("Redis loses jobs when it is restarted; set appendonly yes there");
+    }
+    if known("maxmemory_policy").starts_with("allkeys") && known("maxmemory") != "0" {
+        tracing::warn!("Redis removes jobs when its memory is full; set maxmemory-policy noeviction there");
+    }
+    Ok(())
+}
+
+/// The lines `name:value` of `INFO`.
+fn read(info: &str) -> HashMap<&str, &str> {
+    info.lines().filter_map(|line| line.trim_end().split_once(':')).collect()
+}
