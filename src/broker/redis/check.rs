@@ -9,30 +9,37 @@ use tokio::time::Instant;
 use super::link::{Link, is_final, late};
 use crate::broker::BrokerError;
 
-/// How long a server is waited for.
+/// How long that is.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(300);
 /// The oldest release that has all we use.
 const OLDEST: u32 = 6;
 
-/// Tries until it works, waiting cannot help or patience is at its end.
-pub(super) async fn patiently<T>(
-    link: &Link,
-    mut attempt: impl AsyncFnMut() -> RedisResult<T>,
-) -> Result<T, BrokerError> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        // An attempt that is under way at the end is cut off: the start of a process never hangs here.
-        let outcome = tokio::time::timeout_at(until, attempt()).await;
-        match outcome.unwrap_or_else(|_| Err(late())) {
-            Ok(opened) => return Ok(opened),
-            Err(error) if is_final(&error) || Instant::now() + PAUSE >= until => {
-                return Err(link.told(&error));
-            }
-            Err(error) => tracing::debug!(error = %link.told(&error), "waiting for the broker"),
+/// How long a server is waited for that is not there yet.
+pub(super) struct Patience {
+    until: Instant,
+}
+
+impl Patience {
+    /// From now on.
+    pub fn new() -> Self {
+        Self { until: Instant::now() + PATIENCE }
+    }
+
+    /// An attempt, cut off at the end: the start of a process never hangs here.
+    pub async fn try_to<T>(&self, attempt: impl Future<Output = RedisResult<T>>) -> RedisResult<T> {
+        tokio::time::timeout_at(self.until, attempt).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Pauses before the next attempt; fails where waiting cannot help or has been long enough.
+    pub async fn pause(&self, link: &Link, error: &RedisError) -> Result<(), BrokerError> {
+        if is_final(error) || Instant::now() + PAUSE >= self.until {
+            return Err(link.told(error));
         }
+        tracing::debug!(error = %link.told(error), "waiting for the broker");
         tokio::time::sleep(PAUSE).await;
+        Ok(())
     }
 }
 

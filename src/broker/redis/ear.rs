@@ -32,6 +32,14 @@ pub(super) struct Channels {
     pub wakes: String,
 }
 
+impl Channels {
+    /// Those of an installation in a numbered database, which keys are apart in and channels are not.
+    pub fn of(prefix: &str, database: i64) -> Self {
+        let apart = if database == 0 { String::new() } else { format!("db{database}:") };
+        Self { notices: format!("{prefix}{apart}notices"), wakes: format!("{prefix}{apart}wakes") }
+    }
+}
+
 /// A notice on its way, with which broker it comes from.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Told {
@@ -51,6 +59,7 @@ impl Drop for Ear {
 }
 
 /// What an ear needs to know.
+#[derive(Clone)]
 pub(super) struct Hearing {
     pub link: Arc<Link>,
     pub bells: Arc<Bells>,

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use futures_util::future::try_join_all;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use redis::Value;
 
 use super::link::Arg::{Number, Text};
@@ -131,10 +130,13 @@ impl RedisBroker {
             let ids: Vec<String> = self.link.call(&command).await?;
             all.extend(ids.into_iter().filter_map(|id| Some((queue, JobId::parse(id).ok()?))));
         }
-        let found = stream::iter(&all).map(|(queue, id)| self.find_in(*queue, id)).buffered(READ_AT_ONCE);
-        let mut jobs: Vec<Job> = found.try_filter_map(async |job| Ok(job)).try_collect().await?;
-        // It may have gone on meanwhile.
-        jobs.retain(|job| job.state == state);
+        let mut jobs = Vec::new();
+        for some in all.chunks(READ_AT_ONCE) {
+            let reading = some.iter().map(|(queue, id)| self.find_in(*queue, id));
+            jobs.extend(try_join_all(reading).await?.into_iter().flatten());
+        }
+        // As it was when the list was made, so that a job which goes on meanwhile is not left out of every list.
+        jobs.iter_mut().for_each(|job| job.state = state);
         // Stable: jobs of a queue are in order, and those of one millisecond stay so.
         jobs.sort_by_key(|job| std::cmp::Reverse(job.created_at));
         jobs.truncate(limit);

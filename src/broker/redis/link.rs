@@ -58,6 +58,7 @@ impl Link {
     pub fn new(settings: RedisSettings) -> Result<Self, BrokerError> {
         let places = settings.places()?;
         let shown = shown_places(&places);
+        let settings = settings.trusting_the_system();
         let (nodes, state) = (Mutex::default(), tokio::sync::Mutex::default());
         Ok(Self { settings, places, shown, nodes, state })
     }
@@ -65,6 +66,11 @@ impl Link {
     /// Makes the shared connection if there is none.
     pub async fn reach(&self) -> RedisResult<()> {
         self.connection().await.map(drop)
+    }
+
+    /// The number of the database in the address, 0 unless it says one.
+    pub fn database(&self) -> i64 {
+        self.places.first().map_or(0, |place| place.redis_settings().db())
     }
 
     pub fn is_cluster(&self) -> bool {

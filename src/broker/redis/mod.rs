@@ -89,21 +89,22 @@ impl RedisBroker {
         let _already = rustls::crypto::ring::default_provider().install_default();
         let prefix = settings.prefix()?;
         let link = Arc::new(Link::new(settings)?);
-        let channels = Channels { notices: format!("{prefix}notices"), wakes: format!("{prefix}wakes") };
+        let channels = Channels::of(&prefix, link.database());
         let own = SystemRandom.uuid().simple().to_string();
         let bells = Arc::new(Bells::new());
-        let ear = check::patiently(&link, async || {
-            check::fits(&link).await?;
-            let (ear, first) = Ear::open(Hearing {
-                link: Arc::clone(&link),
-                bells: Arc::clone(&bells),
-                channels: channels.clone(),
-                own: own.clone(),
-            });
-            first.await.map_err(|_| link::closed())??;
-            Ok(ear)
-        })
-        .await?;
+        let hearing = Hearing {
+            link: link.clone(),
+            bells: bells.clone(),
+            channels: channels.clone(),
+            own: own.clone(),
+        };
+        let patience = check::Patience::new();
+        let ear = loop {
+            match patience.try_to(begin(&hearing)).await {
+                Ok(ear) => break ear,
+                Err(error) => patience.pause(&link, &error).await?,
+            }
+        };
         Ok(Self { link, bells, channels, prefix, own, time, homes: Mutex::default(), _ear: ear })
     }
 
@@ -114,6 +115,14 @@ impl RedisBroker {
             Time::Clock(clock) => clock.now().timestamp_millis(),
         }
     }
+}
+
+/// Looks at the server and starts to listen to it.
+async fn begin(hearing: &Hearing) -> redis::RedisResult<Ear> {
+    check::fits(&hearing.link).await?;
+    let (ear, first) = Ear::open(hearing.clone());
+    first.await.map_err(|_| link::closed())??;
+    Ok(ear)
 }
 
 #[async_trait]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use redis::io::tcp::TcpSettings;
 use redis::{
     Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo,
@@ -29,7 +31,7 @@ pub struct RedisSettings {
     /// Empty is none.
     pub password: String,
     pub tls: bool,
-    /// Certificate authorities as PEM that are trusted instead of the system's.
+    /// Certificate authorities as PEM that are trusted besides the system's.
     pub authorities: Option<Vec<u8>>,
     /// What this installation's names start with after `cv3b:`; empty unless several share a server.
     pub namespace: String,
@@ -115,6 +117,18 @@ impl RedisSettings {
         let encrypted = matches!(place.addr(), ConnectionAddr::TcpTls { .. });
         let root_cert = self.authorities.clone().filter(|_| encrypted)?;
         Some(TlsCertificates { client_tls: None, root_cert: Some(root_cert) })
+    }
+
+    /// The same with the system's authorities among the own ones, for a client that takes either these or those.
+    pub(super) fn trusting_the_system(mut self) -> Self {
+        if let Some(authorities) = &mut self.authorities {
+            for found in rustls_native_certs::load_native_certs().certs {
+                let lines = STANDARD.encode(&found);
+                let pem = format!("\n-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n");
+                authorities.extend(pem.into_bytes());
+            }
+        }
+        self
     }
 
     /// What the installation's keys and channels start with.
