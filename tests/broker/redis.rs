@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cv3_backend::broker::redis::{RedisBroker, RedisSettings, Time};
-use cv3_backend::broker::{Broker, BrokerError, JobState, Notice, Queue, Verdict};
+use cv3_backend::broker::{Broker, BrokerError, JobState, NewJob, Notice, Queue, Verdict};
 use serde_json::{Value, json};
 
-use crate::servers::{Own, PASSWORD, PATIENCE, RedisRig, connections, plain};
+use crate::servers::{Own, PASSWORD, PATIENCE, RedisRig, connections, own_cluster, plain};
 use crate::suite;
 
 const Q: Queue = Queue::DatabaseManager;
@@ -183,6 +183,54 @@ async fn a_killed_server_loses_no_acknowledged_job_and_is_used_again_when_it_is_
         (notices.try_recv().ok()? == notice).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_cluster_is_used_on_while_each_of_its_nodes_is_away_in_turn() {
+    let Some(mut nodes) = tokio::task::block_in_place(own_cluster) else { return };
+    // The others are learnt from the one that is configured.
+    let settings = RedisSettings { cluster: true, port: nodes[0].port, ..plain("127.0.0.1") };
+    let open = async || RedisBroker::open(settings.clone(), Time::Server).await.unwrap();
+    let (broker, other) = (open().await, open().await);
+    let mut notices = other.subscribe();
+    let mut acknowledged = BTreeSet::new();
+    let (mut refused, mut accepted) = (0, 0);
+    for number in 0..nodes.len() {
+        tokio::task::block_in_place(|| nodes[number].kill());
+        for queue in Queue::ALL {
+            let job = NewJob { queue, ..suite::job(None, Value::Null) };
+            match tokio::time::timeout(PATIENCE, broker.enqueue(job)).await.expect("a call hangs") {
+                Ok(id) => {
+                    accepted += 1;
+                    acknowledged.insert(id);
+                }
+                Err(BrokerError::Unavailable(said)) => {
+                    refused += 1;
+                    assert!(said.contains("Redis at 127.0.0.1:"), "{said}");
+                }
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+        // A notice finds its way around the one that is away.
+        eventually("a notice", async || {
+            let notice = Notice { topic: "index".to_owned(), subject: number.to_string() };
+            let _ = broker.publish(notice.clone()).await;
+            std::iter::from_fn(|| notices.try_recv().ok()).any(|heard| heard == notice).then_some(())
+        })
+        .await;
+        tokio::task::block_in_place(|| nodes[number].start());
+        for broker in [&broker, &other] {
+            eventually("the node", async || broker.ping().await.ok()).await;
+        }
+    }
+    assert!(refused > 0 && accepted > 0, "{refused} {accepted}");
+    let mut given = BTreeSet::new();
+    for queue in Queue::ALL {
+        while let Some(job) = other.take(queue, "w").await.unwrap() {
+            given.insert(job.job_id);
+        }
+    }
+    assert!(given.is_superset(&acknowledged));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

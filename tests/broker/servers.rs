@@ -1,7 +1,6 @@
 //! The Redis servers of the tests: those that `tests/services/up` started, and ones a test starts and kills itself.
 
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -147,33 +146,36 @@ fn port(value: &Value) -> u16 {
 pub struct Own {
     data: tempfile::TempDir,
     pub port: u16,
+    settings: Vec<String>,
     running: Option<Child>,
 }
+
+/// Of the single servers that tests start.
+pub const PASSWORD: &str = "correct-horse";
 
 impl Own {
     /// Not started yet; `None` where there is no Redis on this host.
     pub fn new() -> Option<Self> {
+        Self::with(&["--requirepass", PASSWORD])
+    }
+
+    fn with(settings: &[&str]) -> Option<Self> {
         if Command::new("redis-server").arg("--version").output().is_err() {
             println!("redis-server is not present, skipped");
             return None;
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Some(Self { data: tempfile::tempdir().unwrap(), port, running: None })
+        let settings = settings.iter().map(|word| (*word).to_owned()).collect();
+        Some(Self { data: tempfile::tempdir().unwrap(), port: free_port(), settings, running: None })
     }
 
-    /// Starts it on its data and waits until it answers.
+    /// Starts it on its data and waits until it listens.
     pub fn start(&mut self) {
         let mut server = Command::new("redis-server");
         server.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""]);
-        server.args(["--appendonly", "yes", "--appendfsync", "always", "--requirepass", PASSWORD]);
-        let folder: PathBuf = self.data.path().to_owned();
-        let child = server.arg("--dir").arg(folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        self.running = Some(child.unwrap());
-        let since = Instant::now();
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(since.elapsed() < PATIENCE, "redis-server does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        server.args(["--appendonly", "yes", "--appendfsync", "always"]).args(&self.settings);
+        let child = server.arg("--dir").arg(self.data.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.running = Some(child.spawn().unwrap());
+        patiently("redis-server", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
     }
 
     /// Ends it without a word.
@@ -189,11 +191,48 @@ impl Own {
     }
 }
 
-/// Of the servers that tests start.
-pub const PASSWORD: &str = "correct-horse";
-
 impl Drop for Own {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// Three servers of a test's own that are a cluster; what one has is away while that one is.
+pub fn own_cluster() -> Option<Vec<Own>> {
+    let mut nodes = Vec::new();
+    for _ in 0..3 {
+        let port = free_port().to_string();
+        let settings =
+            ["--cluster-enabled", "yes", "--cluster-port", &port, "--cluster-node-timeout", "2000"];
+        let more = ["--cluster-require-full-coverage", "no"];
+        let mut node = Own::with(&[&settings[..], &more].concat())?;
+        node.start();
+        nodes.push(node);
+    }
+    let mut create = Command::new("redis-cli");
+    create.args(["--cluster", "create", "--cluster-yes"]);
+    create.args(nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)));
+    let created = create.output().unwrap();
+    assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stdout));
+    patiently("a cluster", || nodes.iter().all(knows_all));
+    Some(nodes)
+}
+
+fn knows_all(node: &Own) -> bool {
+    let mut ask = Command::new("redis-cli");
+    let said = ask.args(["-p", &node.port.to_string(), "cluster", "info"]).output().unwrap().stdout;
+    let said = String::from_utf8_lossy(&said);
+    ["cluster_state:ok", "cluster_slots_ok:16384"].iter().all(|line| said.contains(line))
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn patiently(what: &str, holds: impl Fn() -> bool) {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < PATIENCE, "{what} does not start");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -9,14 +9,14 @@ use tokio::time::Instant;
 use super::link::{Link, is_final, late};
 use crate::broker::BrokerError;
 
-/// How long that is.
+/// How long a server is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(300);
 /// The oldest release that has all we use.
 const OLDEST: u32 = 6;
 
-/// How long a server is waited for that is not there yet.
+/// Waits for a server that is not there yet, for a bounded time.
 pub(super) struct Patience {
     until: Instant,
 }
