@@ -65,6 +65,8 @@ struct Doors {
 /// Opens every port as configured.
 pub async fn open(loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Wired> {
     private_folder(&loaded.data_directory)?;
+    // Addresses in use lie there, whichever broker there is.
+    private_folder(&loaded.data_directory.join("run"))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let terms = terms(loaded).await?;
