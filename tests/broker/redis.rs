@@ -61,6 +61,15 @@ async fn jobs_and_notices_go_over_an_encrypted_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_would_lose_jobs_is_known_and_used() {
+    for rig in [RedisRig::single(), RedisRig::cluster()].into_iter().flatten() {
+        let broker = rig.open_with_its_time().await;
+        assert!(broker.concerns().iter().any(|concern| concern.contains("appendonly")));
+        broker.ping().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_may_not_come_in_is_told_at_once_what_to_check() {
     let Some(rig) = RedisRig::single() else { return };
     let wrong = RedisSettings { password: "hunter2".to_owned(), ..rig.settings.clone() };
@@ -241,6 +250,7 @@ async fn only_names_that_start_with_ours_are_touched() {
     let mut behind = redis::Client::open(url).unwrap().get_connection().unwrap();
     redis::cmd("SET").arg("celery").arg("theirs").exec(&mut behind).unwrap();
     let broker = RedisBroker::open(own.settings(), Time::Server).await.unwrap();
+    assert!(broker.concerns().is_empty(), "it keeps what it acknowledged: {:?}", broker.concerns());
     let use_it = async || {
         for key in [Some("s"), Some("s"), None] {
             broker.enqueue(suite::job(key, Value::Null)).await.unwrap();

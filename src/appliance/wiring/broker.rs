@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::{authorities, blocking};
+use super::{Purpose, authorities, blocking};
 use crate::broker::Broker;
 use crate::broker::redis::{RedisBroker, RedisSettings, Time};
 use crate::broker::sqlite::SqliteBroker;
@@ -13,10 +13,18 @@ use crate::config::redis::Redis;
 use crate::domain::clock::Clock;
 
 /// The configured broker, else the one of the data directory.
-pub(super) async fn open(loaded: &Loaded, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Broker>> {
+pub(super) async fn open(
+    loaded: &Loaded,
+    clock: Arc<dyn Clock>,
+    purpose: Purpose,
+) -> anyhow::Result<Arc<dyn Broker>> {
     if let Some(redis) = &loaded.config.redis {
         let settings = settings(redis, authorities(loaded)?);
-        return Ok(Arc::new(RedisBroker::open(settings, Time::Server).await.context("the section Redis")?));
+        let broker = RedisBroker::open(settings, Time::Server).await.context("the section Redis")?;
+        if purpose == Purpose::Serve {
+            broker.concerns().iter().for_each(|concern| tracing::warn!("{concern}"));
+        }
+        return Ok(Arc::new(broker));
     }
     let data = loaded.data_directory.clone();
     let open =

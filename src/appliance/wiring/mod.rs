@@ -72,7 +72,7 @@ pub async fn open(loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Wired> {
     let terms = terms(loaded).await?;
     let doors = Doors {
         store: store::open(loaded).await?,
-        broker: broker::open(loaded, clock.clone()).await?,
+        broker: broker::open(loaded, clock.clone(), purpose).await?,
         secrets: secrets::open(loaded, purpose).await?,
         clock,
         random,

@@ -43,11 +43,12 @@ impl Patience {
     }
 }
 
-/// Connects and looks at what the server says of itself.
-pub(super) async fn fits(link: &Link) -> RedisResult<()> {
+/// Connects and looks at what the server says of itself; answers what an operator should know of it.
+pub(super) async fn fits(link: &Link) -> RedisResult<Vec<&'static str>> {
     let Some(info) = link.info().await? else {
         tracing::debug!("Redis does not say what it is; its user may not ask");
-        return link.reach().await;
+        link.reach().await?;
+        return Ok(Vec::new());
     };
     let said = read(&info);
     let known = |name: &str| said.get(name).copied().unwrap_or_default();
@@ -67,14 +68,13 @@ pub(super) async fn fits(link: &Link) -> RedisResult<()> {
         _ => {}
     }
     link.reach().await?;
-    // What operators have is served, with a warning.
-    if known("aof_enabled") == "0" {
-        tracing::warn!("Redis loses jobs when it is restarted; set appendonly yes there");
-    }
-    if known("maxmemory_policy").starts_with("allkeys") && known("maxmemory") != "0" {
-        tracing::warn!("Redis removes jobs when its memory is full; set maxmemory-policy noeviction there");
-    }
-    Ok(())
+    let forgets = known("aof_enabled") == "0";
+    let evicts = known("maxmemory_policy").starts_with("allkeys") && known("maxmemory") != "0";
+    let concerns = [
+        (forgets, "Redis loses jobs when it is restarted; set appendonly yes there"),
+        (evicts, "Redis removes jobs when its memory is full; set maxmemory-policy noeviction there"),
+    ];
+    Ok(concerns.into_iter().filter(|(is, _)| *is).map(|(_, concern)| concern).collect())
 }
 
 /// The lines `name:value` of `INFO`.

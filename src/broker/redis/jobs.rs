@@ -17,7 +17,7 @@ use crate::domain::ids::JobId;
 
 /// Jobs one script looks at or moves at most, so that the server is not kept from others.
 const LOOKED_AT: i64 = 1_000;
-/// Jobs listed at most.
+/// Jobs listed at most; no less than anyone asks for, who may take a shorter list for a whole one.
 const LISTED: usize = 10_000;
 /// Jobs read at the same time while listing.
 const READ_AT_ONCE: usize = 16;

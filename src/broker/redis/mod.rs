@@ -31,7 +31,7 @@
 //! **Time** is the server's, so leases are right whatever the clocks of the hosts say.
 //!
 //! **What can be lost**: what Redis loses. It keeps an acknowledged job over a restart with `appendonly yes`, up to the
-//! last second with `appendfsync everysec`; `check.rs` warns where it would not.
+//! last second with `appendfsync everysec`; `check.rs` notices where it would not.
 
 mod check;
 mod ear;
@@ -77,6 +77,7 @@ pub struct RedisBroker {
     time: Time,
     /// The queues of jobs that were taken here, so that renewing and finishing need not look for them.
     homes: Mutex<HashMap<JobId, Queue>>,
+    concerns: Vec<&'static str>,
     _ear: Ear,
 }
 
@@ -99,13 +100,18 @@ impl RedisBroker {
             own: own.clone(),
         };
         let patience = check::Patience::new();
-        let ear = loop {
+        let (ear, concerns) = loop {
             match patience.try_to(begin(&hearing)).await {
-                Ok(ear) => break ear,
+                Ok(begun) => break begun,
                 Err(error) => patience.pause(&link, &error).await?,
             }
         };
-        Ok(Self { link, bells, channels, prefix, own, time, homes: Mutex::default(), _ear: ear })
+        Ok(Self { link, bells, channels, prefix, own, time, homes: Mutex::default(), concerns, _ear: ear })
+    }
+
+    /// What an operator should know of the server: it is used all the same.
+    pub fn concerns(&self) -> &[&'static str] {
+        &self.concerns
     }
 
     /// The time as the scripts take it: 0 is the server's.
@@ -118,11 +124,11 @@ impl RedisBroker {
 }
 
 /// Looks at the server and starts to listen to it.
-async fn begin(hearing: &Hearing) -> redis::RedisResult<Ear> {
-    check::fits(&hearing.link).await?;
+async fn begin(hearing: &Hearing) -> redis::RedisResult<(Ear, Vec<&'static str>)> {
+    let concerns = check::fits(&hearing.link).await?;
     let (ear, first) = Ear::open(hearing.clone());
     first.await.map_err(|_| link::closed())??;
-    Ok(ear)
+    Ok((ear, concerns))
 }
 
 #[async_trait]
