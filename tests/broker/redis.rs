@@ -276,6 +276,31 @@ async fn only_names_that_start_with_ours_are_touched() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_server_refuses_new_jobs_and_lets_those_it_has_end() {
+    let Some(mut own) = Own::new() else { return };
+    tokio::task::block_in_place(|| own.start());
+    let url = format!("redis://:{PASSWORD}@127.0.0.1:{}/", own.port);
+    let mut behind = redis::Client::open(url).unwrap().get_connection().unwrap();
+    let mut limit = |bytes: &str| {
+        redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).exec(&mut behind).unwrap();
+    };
+    let broker = RedisBroker::open(own.settings(), Time::Server).await.unwrap();
+    let first = broker.enqueue(suite::job(Some("s"), Value::Null)).await.unwrap();
+    let second = broker.enqueue(suite::job(Some("s"), Value::Null)).await.unwrap();
+    limit("1");
+    let error = broker.enqueue(suite::job(Some("s"), Value::Null)).await.unwrap_err();
+    assert!(matches!(error, BrokerError::Unavailable(_)), "{error:?}");
+    for id in [first, second] {
+        assert_eq!(broker.take(Q, "w").await.unwrap().unwrap().job_id, id);
+        assert_eq!(broker.take(Q, "w").await.unwrap(), None);
+        assert!(broker.finish(&id, "w", Verdict::Done).await.unwrap());
+    }
+    limit("0");
+    let third = broker.enqueue(suite::job(Some("s"), Value::Null)).await.unwrap();
+    assert_eq!(broker.take(Q, "w").await.unwrap().unwrap().job_id, third);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leases_and_lives_go_by_the_servers_time() {
     for rig in [RedisRig::single(), RedisRig::cluster()].into_iter().flatten() {
         let broker = rig.open_with_its_time().await;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError, RedisResult};
 use tokio::time::Instant;
 
-use super::link::{Link, is_final, late};
+use super::failures::{is_final, late};
+use super::link::Link;
 use crate::broker::BrokerError;
 
 /// How long a server is waited for.

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::link::{ANSWER, Link, closed, late};
+use super::failures::{closed, late};
+use super::link::{ANSWER, Link};
 use crate::broker::bells::Bells;
 use crate::broker::{Notice, Queue};
 

@@ -1,8 +1,8 @@
 //! The broker in Redis 6 or later, one server or a cluster. Several processes and hosts may share one.
 //!
 //! Lives here: the adapter; `jobs.rs` and `values.rs` (one call each), `scripts/` (what happens in the server),
-//! `link.rs` (the connection and what its failures mean), `ear.rs` (wake-ups and notices), `check.rs` (what is looked
-//! at when it is opened), `settings.rs`. Does not: what is done with a job (`worker`).
+//! `link.rs` (the connection), `failures.rs` (what they mean), `ear.rs` (wake-ups and notices), `check.rs` (what is
+//! looked at when it is opened), `settings.rs`. Does not: what is done with a job (`worker`).
 //! To add a call: a script, its line in `scripts/mod.rs`, a method here.
 //!
 //! Every key and channel starts with `cv3b:`; others may use the same server.
@@ -35,6 +35,7 @@
 
 mod check;
 mod ear;
+mod failures;
 mod jobs;
 mod link;
 mod scripts;
@@ -127,7 +128,7 @@ impl RedisBroker {
 async fn begin(hearing: &Hearing) -> redis::RedisResult<(Ear, Vec<&'static str>)> {
     let concerns = check::fits(&hearing.link).await?;
     let (ear, first) = Ear::open(hearing.clone());
-    first.await.map_err(|_| link::closed())??;
+    first.await.map_err(|_| failures::closed())??;
     Ok((ear, concerns))
 }
 

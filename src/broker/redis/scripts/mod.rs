@@ -1,5 +1,5 @@
 //! The scripts, each with what it shares with the others before it. A script is one step for everyone: the server runs
-//! nothing else meanwhile.
+//! nothing else meanwhile, and one without room refuses it at its first write or lets it run to its end.
 
 use std::sync::LazyLock;
 
