@@ -204,8 +204,8 @@ async fn a_cluster_is_used_on_while_each_of_its_nodes_is_away_in_turn() {
     let mut notices = other.subscribe();
     let mut acknowledged = BTreeSet::new();
     let (mut refused, mut accepted) = (0, 0);
-    for number in 0..nodes.len() {
-        tokio::task::block_in_place(|| nodes[number].kill());
+    for (number, node) in nodes.iter_mut().enumerate() {
+        tokio::task::block_in_place(|| node.kill());
         for queue in Queue::ALL {
             let job = NewJob { queue, ..suite::job(None, Value::Null) };
             match tokio::time::timeout(PATIENCE, broker.enqueue(job)).await.expect("a call hangs") {
@@ -227,7 +227,7 @@ async fn a_cluster_is_used_on_while_each_of_its_nodes_is_away_in_turn() {
             std::iter::from_fn(|| notices.try_recv().ok()).any(|heard| heard == notice).then_some(())
         })
         .await;
-        tokio::task::block_in_place(|| nodes[number].start());
+        tokio::task::block_in_place(|| node.start());
         for broker in [&broker, &other] {
             eventually("the node", async || broker.ping().await.ok()).await;
         }
