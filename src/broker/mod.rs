@@ -1,8 +1,11 @@
 //! What services tell each other: durable jobs, cache, counters, locks and notices.
 //!
-//! Lives here: the trait. Adapters: `sqlite.rs` (embedded); Redis later. All pass `tests/broker`.
-//! Does not: what a job means (`service`, `worker`).
+//! Lives here: the trait, and what its adapters share (`limits.rs`, `bells.rs`). Adapters: `sqlite/` (embedded) and
+//! `redis/`. Does not: what a job means (`service`, `worker`). To add an adapter: a folder that passes `tests/broker`.
 
+mod bells;
+mod limits;
+pub mod redis;
 pub mod sqlite;
 
 use std::fmt::Debug;
@@ -37,6 +40,8 @@ pub enum Queue {
 }
 
 impl Queue {
+    pub const ALL: [Self; 3] = [Self::DatabaseManager, Self::QueryCompiler, Self::QueryMeta];
+
     /// Its name in the engine.
     pub fn name(self) -> &'static str {
         match self {
@@ -44,6 +49,11 @@ impl Queue {
             Self::QueryCompiler => "query-compiler",
             Self::QueryMeta => "query-meta",
         }
+    }
+
+    /// The queue of a name in the engine.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|queue| queue.name() == name)
     }
 }
 

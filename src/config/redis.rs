@@ -9,17 +9,19 @@ use super::{
 section! {
     /// Redis as the broker: jobs, cache, counters, notices and locks (spec §3.1).
     pub struct Redis {
-        /// Host; for a cluster several may be given, separated by commas.
+        /// Host; for a cluster several may be given, separated by commas. Instead an address such as
+        /// `rediss://user@redis.example.org:6380` may be given.
         "Host" host: ServerName = "localhost".into(), restart;
         /// Port.
         "Port" port: Port = Port::new(6379), restart;
         /// Whether the server is a Redis Cluster.
         "Cluster" cluster: bool = false, restart;
-        /// User; empty means the default user.
+        /// User; empty means the default user. It needs `~cv3b:* &cv3b:* +@all -@admin -@dangerous +info` there, no more.
         "User" user: String = String::new(), restart;
         /// Password; empty means no authentication.
         "Password" password: Secret<String> = Secret::default(), restart;
-        /// Whether the connection is encrypted.
+        /// Whether the connection is encrypted. The server's certificate is checked by the system's authorities and those of
+        /// `Appliance.Outbound.CertificateAuthorities`.
         "TLS" tls: bool = false, restart;
     }
 }

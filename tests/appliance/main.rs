@@ -4,7 +4,7 @@
 //! `install`: the first run by hand; `integrity`: checks, repairs and accounts by command;
 //! `phenopackets`: every answer against a naive scan; `kill`: nothing acknowledged is lost; `logs`: where lines go; `mail`: it arrives; `processes`: services apart;
 //! `providers`: signing in and people at each identity provider;
-//! `read_only`: nothing that is served changes; `reload`: the configuration read again; `replace`: all files or none;
+//! `read_only`: nothing that is served changes; `redis`: jobs over a real Redis; `reload`: the configuration read again; `replace`: all files or none;
 //! `signin`: accounts and tokens; `tables`: sheets and variants against a count of the files; `bad_input`: what refused
 //! input is told; `terms`: a built term file asked; `tools`: what the README tells a data manager to type; `walk`: an
 //! administrator with curl alone) and what
@@ -36,6 +36,7 @@ mod phenopackets;
 mod processes;
 mod providers;
 mod read_only;
+mod redis;
 mod reload;
 mod replace;
 mod signin;

@@ -33,6 +33,7 @@ const WAITING: &[&str] = &[
     "poem",
     "poem_openapi",
     "rusqlite",
+    "redis",
     "reqwest",
     "hyper",
     "rustls",
@@ -125,7 +126,7 @@ pub const RULES: &[Rule] = &[
     ),
     Rule(
         "crate::service",
-        Never(&["poem", "poem_openapi", "rusqlite", "reqwest", "clap", "anyhow"]),
+        Never(&["poem", "poem_openapi", "rusqlite", "redis", "reqwest", "clap", "anyhow"]),
         "a use case knows neither its edge nor its engine",
     ),
     Rule(
@@ -203,6 +204,12 @@ pub const RULES: &[Rule] = &[
         Kept(&["crate::appliance::wiring"]),
         "only the wiring knows which broker it is",
     ),
+    Rule(
+        "crate::broker::redis",
+        Kept(&["crate::appliance::wiring"]),
+        "only the wiring knows which broker it is",
+    ),
+    Rule("redis", Kept(&["crate::broker::redis"]), "the words of Redis are spoken in one adapter"),
     Rule("crate::blobs::files", Kept(&["crate::appliance::wiring"]), "only the wiring knows where blobs are"),
     Rule(
         "crate::secrets::local",
@@ -278,8 +285,14 @@ pub const RULES: &[Rule] = &[
 ];
 
 /// Files of a port's folder that are part of the trait; every other one is an adapter and needs a `Kept` row.
-const TRAIT_FILES: &[&str] =
-    &["crate::store::error", "crate::store::kept", "crate::store::rooms", "crate::identity::claims"];
+const TRAIT_FILES: &[&str] = &[
+    "crate::broker::bells",
+    "crate::broker::limits",
+    "crate::store::error",
+    "crate::store::kept",
+    "crate::store::rooms",
+    "crate::identity::claims",
+];
 
 /// Folders with one trait and several adapters.
 const PORTS: &[&str] = &[

@@ -65,12 +65,14 @@ struct Doors {
 /// Opens every port as configured.
 pub async fn open(loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Wired> {
     private_folder(&loaded.data_directory)?;
+    // Addresses in use lie there, whichever broker there is.
+    private_folder(&loaded.data_directory.join("run"))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let terms = terms(loaded).await?;
     let doors = Doors {
         store: store::open(loaded).await?,
-        broker: broker::open(loaded, clock.clone()).await?,
+        broker: broker::open(loaded, clock.clone(), purpose).await?,
         secrets: secrets::open(loaded, purpose).await?,
         clock,
         random,
@@ -115,12 +117,17 @@ async fn blocking<T: Send + 'static>(
 
 /// The client for calls to other servers.
 pub fn outbound(loaded: &Loaded) -> anyhow::Result<Outbound> {
+    Ok(Outbound::new(authorities(loaded)?.as_deref())?)
+}
+
+/// The configured certificate authorities, as PEM.
+fn authorities(loaded: &Loaded) -> anyhow::Result<Option<Vec<u8>>> {
     let file = loaded.config.appliance.outbound.certificate_authorities.as_ref();
     let read = |file: &std::path::PathBuf| {
         let path = loaded.resolve(file);
         std::fs::read(&path).with_context(|| format!("the certificate authorities {}", path.display()))
     };
-    Ok(Outbound::new(file.map(read).transpose()?.as_deref())?)
+    file.map(read).transpose()
 }
 
 fn private_folder(data: &Path) -> anyhow::Result<()> {

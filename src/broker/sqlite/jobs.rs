@@ -5,14 +5,11 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
 
-use super::millis;
+use crate::broker::limits::{PRUNED_AT_ONCE, millis};
 use crate::broker::{Job, JobState, LEASE, MAX_ATTEMPTS, Queue, Verdict};
 use crate::domain::ids::JobId;
 
 const COLUMNS: &str = "job_id, queue, kind, key, payload, state, attempts, error, created, updated";
-
-/// Rows removed in one transaction at most, so that others get their turn.
-pub(super) const PRUNED_AT_ONCE: u64 = 1_000;
 
 /// A job about to be stored, its payload as JSON text.
 pub(super) struct Entry {
@@ -205,10 +202,7 @@ fn read(row: &Row) -> rusqlite::Result<Job> {
 
 fn queue(row: &Row, column: usize) -> rusqlite::Result<Queue> {
     let name: String = row.get(column)?;
-    [Queue::DatabaseManager, Queue::QueryCompiler, Queue::QueryMeta]
-        .into_iter()
-        .find(|queue| queue.name() == name)
-        .ok_or_else(|| unreadable(column, format!("{name} is no queue of this release")))
+    Queue::named(&name).ok_or_else(|| unreadable(column, format!("{name} is no queue of this release")))
 }
 
 fn moment(row: &Row, column: usize) -> rusqlite::Result<DateTime<Utc>> {

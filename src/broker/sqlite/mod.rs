@@ -17,23 +17,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::ErrorCode;
-use serde_json::Value;
 
+use super::limits::{NAME, PRUNED_AT_ONCE, VALUE, bounded, millis, payload};
 use super::{Broker, BrokerError, Job, JobState, NewJob, Notice, Queue, Verdict};
 use crate::domain::clock::{Clock, Random, SystemRandom};
 use crate::domain::ids::JobId;
 use reader::Readers;
 use wake::Post;
 use writer::{Survives, Writer};
-
-/// How long `wait` trusts wake-ups before it has a look by itself.
-const LOOK: Duration = Duration::from_millis(250);
-/// Bytes of a job's payload as JSON at most.
-const PAYLOAD: usize = 16 * 1024 * 1024;
-/// Bytes of a cached value at most.
-const VALUE: usize = 16 * 1024 * 1024;
-/// Bytes of a name, key or holder at most.
-const NAME: usize = 1_024;
 
 /// The broker in a SQLite file.
 #[derive(Debug)]
@@ -69,12 +60,7 @@ impl SqliteBroker {
 #[async_trait]
 impl Broker for SqliteBroker {
     async fn enqueue(&self, job: NewJob) -> Result<JobId, BrokerError> {
-        bounded("the kind of a job", job.kind.len(), NAME)?;
-        bounded("the key of a job", job.key.as_ref().map_or(0, String::len), NAME)?;
-        let payload = serde_json::to_string(&job.payload).map_err(broken)?;
-        bounded("the payload of a job", payload.len(), PAYLOAD)?;
-        // What nests too deeply would be written but never read again.
-        serde_json::from_str::<Value>(&payload).map_err(broken)?;
+        let payload = payload(&job)?;
         let id = JobId::from_uuid(SystemRandom.uuid());
         let entry = jobs::Entry { job: id.clone(), queue: job.queue, kind: job.kind, key: job.key, payload };
         let now = self.clock.now();
@@ -97,7 +83,7 @@ impl Broker for SqliteBroker {
             .await?;
         if job.is_some() {
             // There may be more: rings that found nobody waiting are kept as one.
-            self.post.ring(queue);
+            self.post.bells().ring(queue);
         }
         Ok(job)
     }
@@ -165,15 +151,14 @@ impl Broker for SqliteBroker {
                 .write(Survives::Kill, move |connection, _| jobs::prune(connection, since))
                 .await?;
             removed += some;
-            if some < jobs::PRUNED_AT_ONCE {
+            if some < PRUNED_AT_ONCE {
                 return Ok(removed);
             }
         }
     }
 
     async fn wait(&self, queue: Queue) {
-        // Rung or not, the caller has a look.
-        let _ = tokio::time::timeout(LOOK, self.post.rung(queue)).await;
+        self.post.bells().rung_or_soon(queue).await;
     }
 
     async fn cache_get(&self, key: &str) -> Result<Option<Vec<u8>>, BrokerError> {
@@ -235,7 +220,7 @@ impl Broker for SqliteBroker {
     }
 
     fn subscribe(&self) -> tokio::sync::broadcast::Receiver<Notice> {
-        self.post.subscribe()
+        self.post.bells().subscribe()
     }
 
     async fn ping(&self) -> Result<(), BrokerError> {
@@ -252,23 +237,6 @@ fn survives(queue: Queue) -> Survives {
         Queue::DatabaseManager => Survives::PowerLoss,
         Queue::QueryCompiler | Queue::QueryMeta => Survives::Kill,
     }
-}
-
-fn bounded(what: &str, is: usize, most: usize) -> Result<(), BrokerError> {
-    if is <= most {
-        return Ok(());
-    }
-    Err(BrokerError::Engine(format!("{what} has {is} bytes; {most} are allowed").into()))
-}
-
-fn broken(error: serde_json::Error) -> BrokerError {
-    BrokerError::Engine(error.into())
-}
-
-fn millis(duration: Duration) -> i64 {
-    // Ten thousand years, so that sums do not overflow.
-    const LONGEST: i64 = 315_360_000_000_000;
-    i64::try_from(duration.as_millis()).map_or(LONGEST, |millis| millis.min(LONGEST))
 }
 
 /// What trying later may help is `Unavailable`.

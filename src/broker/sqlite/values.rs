@@ -4,11 +4,10 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::broker::limits::COUNTERS;
+
 /// Ended rows cleared away with each write: more than one, so that they cannot pile up.
 const CLEARED: i64 = 8;
-
-/// Counters answered at once at most.
-const COUNTERS: i64 = 100_000;
 
 pub(super) fn cache_get(
     connection: &Connection,
@@ -82,7 +81,9 @@ pub(super) fn counters(
              WHERE key >= ?1 AND substr(key, 1, length(?1)) = ?1 AND (ends IS NULL OR ends > ?2)
              ORDER BY key LIMIT ?3",
         )?
-        .query_map(params![prefix, now.timestamp_millis(), COUNTERS], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(params![prefix, now.timestamp_millis(), COUNTERS as i64], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
         .collect()
 }
 

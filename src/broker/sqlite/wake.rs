@@ -12,22 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{Notify, broadcast};
-
+use crate::broker::bells::Bells;
+use crate::broker::limits::told;
 use crate::broker::{BrokerError, Notice, Queue};
 
 /// Bytes of a datagram at most.
 const DATAGRAM: usize = 8_192;
-/// Bytes of a topic at most; topics are words of ours.
-const TOPIC: usize = 64;
-/// Bytes of a subject at most; a longer one is told as "anything of the topic".
-const SUBJECT: usize = 1_024;
-/// Notices a slow reader may lag behind before it is told that it missed some.
-const LAG: usize = 256;
 /// `sockaddr_un` takes 108 bytes (unix(7)); longer paths go through `/proc/self/fd`.
 const ADDRESS: usize = 100;
-
-const QUEUES: [Queue; 3] = [Queue::DatabaseManager, Queue::QueryCompiler, Queue::QueryMeta];
 
 /// A process's place among the others.
 #[derive(Debug)]
@@ -42,12 +34,6 @@ pub(super) struct Post {
     ending: Arc<AtomicBool>,
     /// Locked as long as this broker lives.
     _alive: File,
-}
-
-#[derive(Debug)]
-struct Bells {
-    queues: [Notify; QUEUES.len()],
-    notices: broadcast::Sender<Notice>,
 }
 
 /// Held while brokers come and go; released when dropped.
@@ -72,7 +58,7 @@ impl Post {
         let mouth = UnixDatagram::unbound()?;
         // A full ear has enough to wake up for.
         mouth.set_nonblocking(true)?;
-        let bells = Arc::new(Bells { queues: Default::default(), notices: broadcast::channel(LAG).0 });
+        let bells = Arc::new(Bells::new());
         let ending = Arc::new(AtomicBool::new(false));
         let (heard, rung, over) = (Arc::clone(&ear), Arc::clone(&bells), Arc::clone(&ending));
         std::thread::Builder::new()
@@ -84,44 +70,26 @@ impl Post {
 
     /// Rings for each queue, here and everywhere.
     pub fn wake(&self, queues: &[Queue]) {
-        for (number, queue) in QUEUES.iter().enumerate() {
+        for (number, queue) in Queue::ALL.iter().enumerate() {
             if queues.contains(queue) {
-                self.ring(*queue);
+                self.bells.ring(*queue);
                 self.tell(&[u8::try_from(number).unwrap_or_default()]);
             }
         }
     }
 
-    /// Rings for a queue in this process only.
-    pub fn ring(&self, queue: Queue) {
-        self.bells.ring(queue);
-    }
-
-    /// Completes at the next ring for the queue; one ring is kept if nobody is waiting.
-    pub async fn rung(&self, queue: Queue) {
-        if let Some(bell) = self.bells.queues.get(place(queue)) {
-            bell.notified().await;
-        }
+    /// Who waits in this process.
+    pub fn bells(&self) -> &Bells {
+        &self.bells
     }
 
     /// Tells all processes, this one first.
-    pub fn publish(&self, mut notice: Notice) -> Result<(), BrokerError> {
-        if notice.topic.is_empty() || notice.topic.len() > TOPIC {
-            return Err(BrokerError::Engine(format!("a topic has 1 to {TOPIC} bytes").into()));
-        }
-        if notice.subject.len() > SUBJECT {
-            notice.subject.clear();
-        }
-        let told = serde_json::to_vec(&notice).map_err(|error| BrokerError::Engine(error.into()))?;
-        // Nobody listening here is fine.
-        let _ = self.bells.notices.send(notice);
-        self.tell(&told);
+    pub fn publish(&self, notice: Notice) -> Result<(), BrokerError> {
+        let notice = told(notice)?;
+        let text = serde_json::to_vec(&notice).map_err(|error| BrokerError::Engine(error.into()))?;
+        self.bells.tell(notice);
+        self.tell(&text);
         Ok(())
-    }
-
-    /// Notices from now on.
-    pub fn subscribe(&self) -> broadcast::Receiver<Notice> {
-        self.bells.notices.subscribe()
     }
 
     /// Sends to every other socket in the folder.
@@ -152,35 +120,19 @@ impl Drop for Post {
     }
 }
 
-impl Bells {
-    fn ring(&self, queue: Queue) {
-        if let Some(bell) = self.queues.get(place(queue)) {
-            bell.notify_one();
-        }
-    }
-
-    /// One byte is a queue, anything else a notice; what is neither is ignored.
-    fn hear(&self, datagram: &[u8]) {
-        match datagram {
-            [number] => {
-                if let Some(queue) = QUEUES.get(usize::from(*number)) {
-                    self.ring(*queue);
-                }
-            }
-            json => {
-                if let Ok(notice) = serde_json::from_slice::<Notice>(json) {
-                    let _ = self.notices.send(notice);
-                }
+/// One byte is a queue, anything else a notice; what is neither is ignored.
+fn hear(bells: &Bells, datagram: &[u8]) {
+    match datagram {
+        [number] => {
+            if let Some(queue) = Queue::ALL.get(usize::from(*number)) {
+                bells.ring(*queue);
             }
         }
-    }
-}
-
-fn place(queue: Queue) -> usize {
-    match queue {
-        Queue::DatabaseManager => 0,
-        Queue::QueryCompiler => 1,
-        Queue::QueryMeta => 2,
+        json => {
+            if let Ok(notice) = serde_json::from_slice::<Notice>(json) {
+                bells.tell(notice);
+            }
+        }
     }
 }
 
@@ -192,7 +144,7 @@ fn listen(ear: &UnixDatagram, bells: &Bells, ending: &AtomicBool) {
             return;
         }
         match heard {
-            Ok(length) => bells.hear(datagram.get(..length).unwrap_or_default()),
+            Ok(length) => hear(bells, datagram.get(..length).unwrap_or_default()),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => {
                 tracing::warn!(%error, "wake-ups are not heard any more; work is found by looking every 250 ms");
@@ -231,6 +183,7 @@ fn address(folder: &Path, handle: &File, name: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::limits::{SUBJECT, TOPIC};
 
     fn open(folder: &Path, name: &str) -> Post {
         Post::open(folder, name.to_owned(), &door(folder).unwrap()).unwrap()
@@ -255,7 +208,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let deep = folder.path().join("d".repeat(120));
         let (one, two) = (open(&deep, "one"), open(&deep, "two"));
-        let mut heard = two.subscribe();
+        let mut heard = two.bells().subscribe();
         one.publish(Notice { topic: "user".to_owned(), subject: "7".to_owned() }).unwrap();
         assert_eq!(heard.recv().await.unwrap().subject, "7");
     }
@@ -264,7 +217,7 @@ mod tests {
     async fn a_long_subject_becomes_anything_of_its_topic_and_a_long_topic_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let post = open(folder.path(), "one");
-        let mut heard = post.subscribe();
+        let mut heard = post.bells().subscribe();
         post.publish(Notice { topic: "index".to_owned(), subject: "x".repeat(SUBJECT + 1) }).unwrap();
         assert_eq!(heard.recv().await.unwrap(), Notice { topic: "index".to_owned(), subject: String::new() });
         assert!(post.publish(Notice { topic: "x".repeat(TOPIC + 1), subject: String::new() }).is_err());
@@ -276,12 +229,12 @@ mod tests {
         let (one, two) = (open(folder.path(), "one"), open(folder.path(), "two"));
         one.wake(&[Queue::QueryMeta, Queue::DatabaseManager]);
         for queue in [Queue::QueryMeta, Queue::DatabaseManager] {
-            one.rung(queue).await;
-            two.rung(queue).await;
+            one.bells().rung(queue).await;
+            two.bells().rung(queue).await;
         }
         for post in [&one, &two] {
             let unheard = std::future::poll_fn(|context| {
-                let rung = std::pin::pin!(post.rung(Queue::QueryCompiler));
+                let rung = std::pin::pin!(post.bells().rung(Queue::QueryCompiler));
                 std::task::Poll::Ready(rung.poll(context).is_pending())
             });
             assert!(unheard.await);
@@ -292,7 +245,7 @@ mod tests {
     async fn what_is_no_message_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let (one, two) = (open(folder.path(), "one"), open(folder.path(), "two"));
-        let mut heard = two.subscribe();
+        let mut heard = two.bells().subscribe();
         for noise in [&b""[..], &[9], b"{\"topic\":", &[0xff; 100]] {
             one.tell(noise);
         }
