@@ -275,6 +275,7 @@ fn reload(loaded: &Loaded, again: &Again, wired: &Wired) {
             }
             wired.services.reload(options);
             wired.change_mail(&new);
+            wired.change_secrets(&new);
             tracing::info!("configuration read again");
         }
         Err(error) => {

@@ -1,9 +1,12 @@
 //! Secrets: a small key-value store and keys that never leave (transit).
 //!
-//! Lives here: the trait. Adapters: `local.rs` (encrypted keystore file); Vault later. All pass `tests/secrets`.
+//! Lives here: the trait, and in `primitives.rs` what every adapter computes alike. Adapters: `local` (encrypted keystore
+//! file), `vault` (HashiCorp Vault and OpenBao). All pass `tests/secrets`.
 //! Raw bytes in and out: `vault:v1:` and base64 exist only in the Vault adapter.
 
 pub mod local;
+mod primitives;
+pub mod vault;
 
 use std::fmt::Debug;
 

@@ -23,6 +23,9 @@ pub const DEFAULT_BUDGET: i64 = 100;
 /// The schema version this binary writes into `instance.config`.
 const SCHEMA_VERSION: u32 = 1;
 
+/// After this a secrets store that was away is tried again.
+const AWAY: Duration = Duration::from_secs(2);
+
 /// Seeds an installation.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -37,7 +40,32 @@ impl Setup {
     }
 
     /// Adds what is missing, never changes what is there; several processes may start at once.
+    ///
+    /// A secrets store that is away stops no start (specification §3.3): its part is done once it is there.
     pub async fn seed(&self) -> Result<(), Failure> {
+        self.seed_documents().await?;
+        match self.seed_secrets().await {
+            Err(away @ Failure::Unavailable(..)) => {
+                tracing::warn!(error = %away, "the installation's secrets are made later");
+                let setup = self.clone();
+                tokio::spawn(async move {
+                    while let Err(Failure::Unavailable(..)) = setup.seed_secrets().await {
+                        tokio::time::sleep(AWAY).await;
+                    }
+                });
+                Ok(())
+            }
+            seeded => seeded,
+        }
+    }
+
+    async fn seed_secrets(&self) -> Result<(), Failure> {
+        // The installation's own secret is made on first use.
+        self.ports.secrets.derived(Purpose::UploadToken).await?;
+        super::auth::seed_assistant_secret(&self.ports).await
+    }
+
+    async fn seed_documents(&self) -> Result<(), Failure> {
         let holder = self.ports.random.uuid().to_string();
         for _ in 0..200 {
             if self.ports.broker.lock("install", &holder, Duration::from_secs(30)).await?.is_some() {
@@ -52,9 +80,6 @@ impl Setup {
 
     async fn seed_locked(&self) -> Result<(), Failure> {
         let store = &self.ports.store;
-        // The installation's own secret is made on first use.
-        self.ports.secrets.derived(Purpose::UploadToken).await?;
-        super::auth::seed_assistant_secret(&self.ports).await?;
         let mut defaults = SystemConfig::default();
         defaults.instance_settings.url.clone_from(&self.options.now().public_url);
         let defaults = serde_json::to_value(defaults).map_err(Failure::internal)?;

@@ -6,8 +6,8 @@
 //! `providers`: signing in and people at each identity provider;
 //! `read_only`: nothing that is served changes; `redis`: jobs over a real Redis; `reload`: the configuration read again; `replace`: all files or none;
 //! `signin`: accounts and tokens; `tables`: sheets and variants against a count of the files; `bad_input`: what refused
-//! input is told; `terms`: a built term file asked; `tools`: what the README tells a data manager to type; `walk`: an
-//! administrator with curl alone) and what
+//! input is told; `terms`: a built term file asked; `tools`: what the README tells a data manager to type; `vault`: secrets in Vault,
+//! there and away; `walk`: an administrator with curl alone) and what
 //! they share (`support`).
 //! Does not: rules of one module (tested beside it) and ports in process (`tests/store`, `tests/broker` …).
 //! To add a test: a file with its name here, `Installation::new()` and `serve()` from `support`.
@@ -44,4 +44,5 @@ mod support;
 mod tables;
 mod terms;
 mod tools;
+mod vault;
 mod walk;

@@ -90,6 +90,11 @@ pub const RULES: &[Rule] = &[
         ]),
         "the adapter asks the provider over HTTP, keeps its words in the broker, ids in the store, its secret in the keystore",
     ),
+    Rule(
+        "crate::secrets::vault",
+        Names(&["crate::domain", "crate::secrets", "crate::outbound"]),
+        "the adapter asks Vault over HTTP",
+    ),
     Rule("crate::outbound", Names(&[]), "the client knows addresses and limits, not what is said to whom"),
     Rule(
         "crate::ports",
@@ -217,6 +222,12 @@ pub const RULES: &[Rule] = &[
         "only the wiring knows which keystore it is",
     ),
     Rule(
+        "crate::secrets::vault",
+        Kept(&["crate::appliance::wiring"]),
+        "only the wiring knows which keystore it is",
+    ),
+    Rule("vaultrs", Kept(&["crate::secrets::vault"]), "Vault's words are one adapter's business"),
+    Rule(
         "crate::identity::builtin",
         Kept(&["crate::appliance::wiring", "crate::http::shared::issuer", "crate::identity"]),
         "only the wiring and the issuer's own pages know the built-in issuer; its port may hand it out",
@@ -291,6 +302,7 @@ const TRAIT_FILES: &[&str] = &[
     "crate::store::error",
     "crate::store::kept",
     "crate::store::rooms",
+    "crate::secrets::primitives",
     "crate::identity::claims",
 ];
 

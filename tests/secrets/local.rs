@@ -47,12 +47,12 @@ impl Rig for Local {
         Arc::new(self.generated().unwrap())
     }
 
-    async fn import(&self, name: &str, pem: &str) {
+    async fn import(&self, name: &str, pem: &'static str) {
         self.generated().unwrap().import_key(name, pem).await.unwrap();
     }
 }
 
-suite::every_promise!(Local::new());
+suite::every_promise!(Some(Local::new()));
 
 /// The words of a refusal.
 fn refusal(outcome: Result<LocalSecrets, SecretsError>) -> String {

@@ -1,4 +1,7 @@
-//! What every secrets store promises, and what only the keystore file does.
+//! What every secrets store promises, and what only the keystore file and only Vault do.
+//!
+//! Vault is a real OpenBao (`tests/services/up`), found through `CV3_TEST_SERVICES`; where there is none, its tests say so
+//! and do nothing.
 //!
 //! To add an adapter: implement `Rig` for it and name it in one more `every_promise!`. The keys in `keys/` are
 //! throw-away keys for these tests and protect nothing.
@@ -7,6 +10,7 @@
 
 mod local;
 mod suite;
+mod vault;
 
 use std::sync::Arc;
 
@@ -17,7 +21,7 @@ pub(crate) trait Rig {
     /// Opens it once more, as another process would.
     fn open(&self) -> Arc<dyn Secrets>;
     /// Puts a key made elsewhere into it.
-    async fn import(&self, name: &str, pem: &str);
+    async fn import(&self, name: &str, pem: &'static str);
 }
 
 /// The throw-away keys.

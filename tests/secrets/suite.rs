@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Rig, keys};
 
-/// Makes a test of each promise for the rig.
+/// Makes a test of each promise for the rig, which may be `None` where its server is not there.
 macro_rules! every_promise {
     ($rig:expr) => {
         $crate::suite::every_promise! { $rig;
@@ -42,7 +42,10 @@ macro_rules! every_promise {
     ($rig:expr; $($promise:ident)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $promise() {
-            $crate::suite::$promise(&$rig).await;
+            let rig: Option<_> = $rig;
+            if let Some(rig) = rig {
+                $crate::suite::$promise(&rig).await;
+            }
         }
     )*};
 }

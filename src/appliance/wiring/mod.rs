@@ -26,6 +26,7 @@ use crate::outbound::Outbound;
 use crate::peers::absent::NoPeers;
 use crate::ports::Ports;
 use crate::secrets::Secrets;
+use crate::secrets::vault::VaultSecrets;
 use crate::service::Services;
 use crate::store::Store;
 use crate::terms::{TermFile, Terms};
@@ -51,6 +52,8 @@ pub struct Wired {
     pub terms: Arc<TermFile>,
     /// The mail server, where there is one.
     smtp: Option<Arc<Smtp>>,
+    /// Vault, where that keeps the secrets.
+    vault: Option<Arc<VaultSecrets>>,
 }
 
 /// The ports that other adapters stand on.
@@ -70,10 +73,11 @@ pub async fn open(loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Wired> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     let terms = terms(loaded).await?;
+    let (secrets, vault) = secrets::open(loaded, purpose).await?;
     let doors = Doors {
         store: store::open(loaded).await?,
         broker: broker::open(loaded, clock.clone(), purpose).await?,
-        secrets: secrets::open(loaded, purpose).await?,
+        secrets,
         clock,
         random,
     };
@@ -93,7 +97,7 @@ pub async fn open(loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Wired> {
         clock: clock.clone(),
         random: random.clone(),
     };
-    Ok(Wired { services: Services::new(ports, options), issuer, clock, random, terms, smtp })
+    Ok(Wired { services: Services::new(ports, options), issuer, clock, random, terms, smtp, vault })
 }
 
 /// The configured terms, else the built-in ones.

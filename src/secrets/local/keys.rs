@@ -11,6 +11,7 @@ use rsa::{Oaep, Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey};
 use sha2::{Digest, Sha256};
 
 use super::keystore::Keystore;
+use crate::secrets::primitives::wrap_to;
 use crate::secrets::{SecretsError, Signing};
 
 /// Keys that are kept parsed at most.
@@ -89,15 +90,9 @@ pub(super) fn public_pem(key: &RsaPrivateKey) -> Result<String, SecretsError> {
         .map_err(|_| SecretsError::Engine("the public key cannot be encoded".to_owned()))
 }
 
-/// RSAES-OAEP with SHA-256 for hash and mask, empty label (RFC 8017, section 7.1).
+/// Wraps to the key's public half.
 pub(super) fn wrap(key: &RsaPrivateKey, plain: &[u8]) -> Result<Vec<u8>, SecretsError> {
-    let most = key.size() - 2 * 32 - 2;
-    if plain.len() > most {
-        return Err(SecretsError::Engine(format!("{} bytes are too long to wrap; {most} fit", plain.len())));
-    }
-    RsaPublicKey::from(key)
-        .encrypt(&mut OsRng, Oaep::new::<Sha256>(), plain)
-        .map_err(|_| SecretsError::Engine("the data cannot be wrapped".to_owned()))
+    wrap_to(&RsaPublicKey::from(key), plain)
 }
 
 /// The inverse of `wrap`; `None` whatever the reason, so that nothing can be learnt from it.
