@@ -22,6 +22,11 @@ use cv3_backend::store::{Store, StoreError};
 /// Where a test's data are; each `open` is one more process on the same data.
 pub trait Engine {
     fn open(&self) -> Result<Box<dyn Store>, StoreError>;
+
+    /// How many random histories are compared with the model; fewer where each step is a way to a server and back.
+    fn histories(&self) -> u32 {
+        150
+    }
 }
 
 macro_rules! run_on {

@@ -79,6 +79,10 @@ impl Engine for Fresh {
         let store = block_in_place(|| Handle::current().block_on(MongoStore::open(&self.settings)))?;
         Ok(Box::new(store))
     }
+
+    fn histories(&self) -> u32 {
+        25
+    }
 }
 
 impl Drop for Fresh {
@@ -481,6 +485,15 @@ impl Own {
         }
     }
 
+    /// As its operator does.
+    fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let asked = Command::new("kill").arg("-TERM").arg(child.id().to_string()).status().unwrap();
+            assert!(asked.success());
+            child.wait().unwrap();
+        }
+    }
+
     fn settings(&self, user: Option<(&str, &str)>, sources: &[&str]) -> Settings {
         Settings {
             host: "127.0.0.1".to_owned(),
@@ -558,7 +571,7 @@ async fn whoever_signs_in_is_looked_for_in_the_database_then_in_admin() {
         };
         client.database(database).run_command(make).await.unwrap();
     }
-    own.kill();
+    own.stop();
     own.run(&["--auth"]);
     for (name, password) in [("there", "hush:@/%"), ("central", "hush")] {
         let settings = own.settings(Some((name, password)), &["cafevariome", "admin"]);

@@ -1,6 +1,10 @@
 //! Many writes in one command; each of them may be repeated, and one that finds something newer is passed over.
 
+use std::collections::BTreeSet;
+
 use mongodb::bson::{Bson, Document, doc};
+use mongodb::error::{Error, ErrorKind};
+use mongodb::results::InsertManyResult;
 
 use super::{Base, error};
 use crate::store::StoreError;
@@ -21,7 +25,8 @@ pub(super) async fn delete(base: &Base, collection: &str, deletes: Vec<Document>
 }
 
 async fn run(base: &Base, mut command: Document) -> Result<(), StoreError> {
-    command.insert("writeConcern", doc! { "w": 1 });
+    // What follows relies on it: a change is dropped once it is copied.
+    command.insert("writeConcern", doc! { "w": "majority", "j": true });
     let answer = base.database.run_command(command).await?;
     let Ok(failures) = answer.get_array("writeErrors") else { return Ok(()) };
     for failed in failures.iter().filter_map(Bson::as_document) {
@@ -35,6 +40,18 @@ async fn run(base: &Base, mut command: Document) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// The positions of documents that an unordered insertion left out, since they are there.
+pub(super) fn taken(inserted: Result<InsertManyResult, Error>) -> Result<BTreeSet<usize>, StoreError> {
+    let Err(failed) = inserted else { return Ok(BTreeSet::new()) };
+    let ErrorKind::InsertMany(partly) = failed.kind.as_ref() else { return Err(failed.into()) };
+    let failures = partly.write_errors.as_deref().unwrap_or_default();
+    let taken = failures.iter().all(|failure| error::is_duplicate(failure.code));
+    if !taken || failures.is_empty() || partly.write_concern_error.is_some() {
+        return Err(failed.into());
+    }
+    Ok(failures.iter().map(|failure| failure.index).collect())
 }
 
 /// Splits what has sizes into runs that fit one command.

@@ -193,7 +193,8 @@ mod tests {
             let stored = stored_key(&key).into_owned();
             prop_assert!(!stored.starts_with('$') && !stored.contains(['.', '\0']), "{}", stored);
             prop_assert_eq!(read_key(&stored), key.clone());
-            prop_assert_eq!(read_key(&reserved_key("_id")), "_id");
+            let reserved = reserved_key("_id");
+            prop_assert_eq!(read_key(&reserved), "_id");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Committed changes into the base; every step may be repeated, by whichever process.
 
 use futures_util::TryStreamExt as _;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 
 use super::layout::{self, CHANGE, KNOWN, LIFE, SUBJECT, SUBJECT_ID, integer};
 use super::source::{self, Source};
@@ -38,7 +38,7 @@ async fn purge(base: &Base, source: &Source) -> Result<(), StoreError> {
         { LIFE: { "$ne": source.life } },
         { CHANGE: { "$lt": integer(source.replaced_at)? } },
     ] };
-    base.collection::<Document>(&layout::base(&source.id), false).delete_many(hidden).await?;
+    base.collection::<Document>(&layout::base(&source.id), true).delete_many(hidden).await?;
     Ok(())
 }
 
@@ -73,6 +73,8 @@ async fn copy(base: &Base, source: &Source, n: u64, change: &str) -> Result<bool
     let own_base = layout::base(&source.id);
     base.indexes.of_subjects(base, &own_base).await?;
     let documents = base.collection::<Document>(change, false);
+    let subjects = base.collection::<Document>(&own_base, false);
+    let is_new = subjects.find_one(Document::new()).projection(doc! { "_id": 1 }).await?.is_none();
     let (mut after, mut deleted) = (None::<String>, false);
     loop {
         let rest = after.take().map_or_else(Document::new, |after| doc! { "_id": { "$gt": after } });
@@ -82,23 +84,27 @@ async fn copy(base: &Base, source: &Source, n: u64, change: &str) -> Result<bool
         let Some(last) = page.last() else { return Ok(deleted) };
         after = Some(layout_id(last)?);
         let whole = page.len() >= bulk::MOST_DOCUMENTS;
-        let (mut updates, mut gone) = (Vec::new(), Vec::new());
+        let (mut set, mut gone) = (Vec::new(), Vec::new());
         for mut state in page {
             let id = layout_id(&state)?;
             match state.remove(SUBJECT) {
-                Some(subject) => {
-                    let subject = subject.as_document().cloned().unwrap_or_default();
-                    updates.push(upsert(source, n, &id, subject)?);
-                }
-                None => gone.push(id),
+                Some(Bson::Document(subject)) => set.push((id, subject)),
+                _ => gone.push(id),
             }
         }
         if !gone.is_empty() {
             deleted = true;
             remove(base, source, n, gone).await?;
         }
-        for batch in bulk::batches(updates, |update| update.to_vec().map_or(0, |bytes| bytes.len())) {
-            bulk::update(base, &own_base, batch).await?;
+        for mut batch in bulk::batches(set, |(_, subject)| subject.to_vec().map_or(0, |bytes| bytes.len())) {
+            if is_new {
+                batch = insert(base, source, n, batch).await?;
+            }
+            let updates = batch.into_iter().map(|(id, subject)| upsert(source, n, &id, subject));
+            let updates = updates.collect::<Result<Vec<_>, _>>()?;
+            if !updates.is_empty() {
+                bulk::update(base, &own_base, updates).await?;
+            }
         }
         if !whole {
             return Ok(deleted);
@@ -113,6 +119,26 @@ fn layout_id(state: &Document) -> Result<String, StoreError> {
 /// What of the base is not newer than change `n`.
 fn not_newer(source: &Source, n: u64) -> Result<Document, StoreError> {
     Ok(doc! { "$or": [{ LIFE: { "$ne": source.life } }, { CHANGE: { "$lte": integer(n)? } }] })
+}
+
+/// Adds subjects to a base that was empty; gives back those that are there by now.
+async fn insert(
+    base: &Base,
+    source: &Source,
+    n: u64,
+    batch: Vec<(String, Document)>,
+) -> Result<Vec<(String, Document)>, StoreError> {
+    let n = integer(n)?;
+    let new = batch.iter().map(|(id, subject)| {
+        let mut stored = doc! { "_id": id };
+        stored.extend(subject.clone());
+        stored.insert(CHANGE, n);
+        stored.insert(LIFE, source.life);
+        stored
+    });
+    let subjects = base.collection::<Document>(&layout::base(&source.id), true);
+    let taken = bulk::taken(subjects.insert_many(new).ordered(false).await)?;
+    Ok(batch.into_iter().enumerate().filter(|(at, _)| taken.contains(at)).map(|(_, one)| one).collect())
 }
 
 /// A subject laid over what the base has of it; fields the domain does not know stay.

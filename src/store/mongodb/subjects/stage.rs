@@ -1,12 +1,11 @@
 //! Changes before they are committed.
 
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
-use mongodb::error::ErrorKind;
 
 use super::layout::{self, SUBJECT, integer};
 use super::source::{self, Source};
 use crate::domain::ids::SourceId;
-use crate::store::mongodb::{Base, bulk, error};
+use crate::store::mongodb::{Base, bulk};
 use crate::store::{Change, StoreError};
 
 /// How often a slot is asked for against others.
@@ -65,21 +64,13 @@ async fn slot(base: &Base, id: &SourceId, n: u64) -> Result<String, StoreError> 
 }
 
 async fn write(base: &Base, collection: &str, part: Vec<State>) -> Result<(), StoreError> {
-    let raw = base.collection::<RawDocumentBuf>(collection, false);
-    let Err(failed) = raw.insert_many(part.iter().map(|(_, raw)| raw)).ordered(false).await else {
+    // Durable: the server may fail between this and the commit, which must not make a part visible.
+    let raw = base.collection::<RawDocumentBuf>(collection, true);
+    let taken = bulk::taken(raw.insert_many(part.iter().map(|(_, raw)| raw)).ordered(false).await)?;
+    if taken.is_empty() {
         return Ok(());
-    };
+    }
     // Staged before: the last wins.
-    let taken: Vec<usize> = match failed.kind.as_ref() {
-        ErrorKind::InsertMany(partly) if partly.write_concern_error.is_none() => {
-            let failures = partly.write_errors.as_deref().unwrap_or_default();
-            if !failures.iter().all(|failure| error::is_duplicate(failure.code)) {
-                return Err(failed.into());
-            }
-            failures.iter().map(|failure| failure.index).collect()
-        }
-        _ => return Err(failed.into()),
-    };
     let mut updates = Vec::with_capacity(taken.len());
     for (id, raw) in taken.into_iter().filter_map(|at| part.get(at)) {
         let document = Document::try_from(raw.clone()).map_err(StoreError::engine)?;
