@@ -20,7 +20,7 @@ section! {
         /// Database that holds the collections.
         "Database" database: String = "cafevariome".to_owned(), restart;
         /// Connections that one process may use for heavy work such as ingestion; other requests use further ones.
-        "MaxJobs" max_jobs: u32 = 40;
+        "MaxJobs" max_jobs: u32 = 40, restart;
         /// Database that knows the user; absent means `Database`, then `admin`.
         "AuthSource" auth_source: Option<String> = None, restart;
     }

@@ -8,6 +8,7 @@
 
 pub mod error;
 pub mod kept;
+pub mod mongodb;
 pub mod rooms;
 pub mod sqlite;
 

@@ -205,6 +205,11 @@ pub const RULES: &[Rule] = &[
         "only the wiring knows which store it is",
     ),
     Rule(
+        "crate::store::mongodb",
+        Kept(&["crate::appliance::wiring"]),
+        "only the wiring knows which store it is",
+    ),
+    Rule(
         "crate::broker::sqlite",
         Kept(&["crate::appliance::wiring"]),
         "only the wiring knows which broker it is",
@@ -261,6 +266,7 @@ pub const RULES: &[Rule] = &[
         Kept(&["crate::store::sqlite", "crate::broker::sqlite"]),
         "SQL lives in the embedded adapters",
     ),
+    Rule("mongodb", Kept(&["crate::store::mongodb"]), "BSON lives in one adapter"),
     Rule("poem", Kept(&["crate::http", "crate::appliance"]), "the web framework ends at the web edge"),
     Rule(
         "poem_openapi",

@@ -54,7 +54,8 @@ fn a_reload_tells_what_needs_a_restart() {
     let none: [&str; 0] = [];
     assert_eq!(change(json!({"Logging": {"Level": "DEBUG"}, "MongoDB": {"Password": "a"}})), none);
     assert_eq!(change(json!({"MongoDB": {"Password": "b"}})), ["MongoDB.Password"]);
-    assert_eq!(change(json!({"MongoDB": {"Password": "b", "MaxJobs": 1}})), ["MongoDB.Password"]);
+    let both = json!({"MongoDB": {"Password": "b", "MaxJobs": 1}});
+    assert_eq!(change(both), ["MongoDB.MaxJobs", "MongoDB.Password"]);
     assert_eq!(change(json!({"MongoDB": {"Password": "a", "Host": "db"}})), ["MongoDB.Host"]);
     assert_eq!(change(json!({})), ["MongoDB"]);
     let with_redis = json!({"MongoDB": {"Password": "a"}, "Redis": {"Port": 6379}});

@@ -159,7 +159,8 @@ pub async fn generations_agree_with_a_model(engine: &impl Engine) {
     let store = engine.open().unwrap();
     let histories = AtomicU32::new(0);
     let runtime = tokio::runtime::Handle::current();
-    let mut runner = TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });
+    let config = Config { cases: engine.histories(), failure_persistence: None, ..Config::default() };
+    let mut runner = TestRunner::new(config);
     let outcome = tokio::task::block_in_place(|| {
         runner.run(&acts(), |history| {
             runtime.block_on(async {
