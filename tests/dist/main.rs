@@ -1,6 +1,8 @@
 //! What is downloaded, before it is packed: the manager, the units, the pages that tell how to install, and what the
 //! program does for them. The packed forms are checked by the scripts of `dist/`.
 
+#![cfg(test)]
+
 mod folder;
 mod manager;
 mod pages;
