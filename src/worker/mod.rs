@@ -9,6 +9,7 @@ pub mod query_compiler;
 pub mod scheduler;
 
 use std::future::Future;
+use std::os::unix::ffi::OsStrExt as _;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,13 +34,28 @@ const LATER: Duration = Duration::from_secs(5);
 
 /// Gives back the jobs of a process of this host that is known to be dead, instead of waiting for their leases.
 pub async fn release_of(services: &Services, pid: u32) -> Result<(), Failure> {
-    for queue in [Queue::DatabaseManager, Queue::QueryCompiler, Queue::QueryMeta] {
-        let released = services.broker().release(&format!("{}-{pid}-", queue.name())).await?;
+    for queue in Queue::ALL {
+        let released = services.broker().release(&prefix(services, queue, pid)).await?;
         if released > 0 {
             tracing::info!(queue = queue.name(), pid, released, "jobs of a dead process are taken up");
         }
     }
     Ok(())
+}
+
+/// What the names of a process's workers start with: the number of a process says little where several hosts, or
+/// containers that all begin with 1, share a broker.
+fn prefix(services: &Services, queue: Queue, pid: u32) -> String {
+    let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let place = Sha256::new()
+        .chain_update(rustix::system::uname().nodename().to_bytes())
+        .chain_update([0])
+        .chain_update(machine.trim())
+        .chain_update([0])
+        .chain_update(services.options().data_directory.as_os_str().as_bytes())
+        .finalize();
+    let place: String = place.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{place}-{pid}-", queue.name())
 }
 
 /// Runs one queue's jobs until cancelled, `width` at a time; jobs under way get until `hard` to finish.
@@ -50,7 +67,8 @@ pub async fn work(
     soft: CancellationToken,
     hard: CancellationToken,
 ) {
-    let name = format!("{}-{}-{}", queue.name(), std::process::id(), uuid::Uuid::new_v4().simple());
+    let name =
+        format!("{}{}", prefix(&services, queue, std::process::id()), uuid::Uuid::new_v4().simple());
     let tracker = TaskTracker::new();
     let places = Arc::new(tokio::sync::Semaphore::new(width.max(1)));
     let broker = services.broker();
