@@ -67,8 +67,7 @@ pub async fn work(
     soft: CancellationToken,
     hard: CancellationToken,
 ) {
-    let name =
-        format!("{}{}", prefix(&services, queue, std::process::id()), uuid::Uuid::new_v4().simple());
+    let name = format!("{}{}", prefix(&services, queue, std::process::id()), uuid::Uuid::new_v4().simple());
     let tracker = TaskTracker::new();
     let places = Arc::new(tokio::sync::Semaphore::new(width.max(1)));
     let broker = services.broker();
