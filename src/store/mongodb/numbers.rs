@@ -2,7 +2,7 @@
 //!
 //! A process takes a block at a time. Numbers of one process grow; between processes they only differ.
 
-use std::ops::RangeInclusive;
+use std::ops::Range;
 
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::ReturnDocument;
@@ -22,13 +22,12 @@ const TRIES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Numbers {
     database: Database,
-    block: Mutex<RangeInclusive<i64>>,
+    block: Mutex<Range<i64>>,
 }
 
 impl Numbers {
     pub fn new(database: &Database) -> Self {
-        // An empty range.
-        Self { database: database.clone(), block: Mutex::new(1..=0) }
+        Self { database: database.clone(), block: Mutex::new(0..0) }
     }
 
     /// A number nobody has got and nobody will get.
@@ -37,8 +36,8 @@ impl Numbers {
         if let Some(number) = block.next() {
             return Ok(number);
         }
-        let last = self.take().await?;
-        *block = last - BLOCK + 1..=last;
+        let end = self.take().await?.saturating_add(1);
+        *block = end.saturating_sub(BLOCK)..end;
         block.next().ok_or_else(|| StoreError::engine("a block of numbers is empty"))
     }
 

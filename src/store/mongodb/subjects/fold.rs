@@ -116,9 +116,10 @@ fn layout_id(state: &Document) -> Result<String, StoreError> {
     state.get_str("_id").map(str::to_owned).map_err(StoreError::engine)
 }
 
-/// What of the base is not newer than change `n`.
-fn not_newer(source: &Source, n: u64) -> Result<Document, StoreError> {
-    Ok(doc! { "$or": [{ LIFE: { "$ne": source.life } }, { CHANGE: { "$lte": integer(n)? } }] })
+/// Those subjects of the base that are not newer than change `n`.
+fn not_newer(source: &Source, n: u64, ids: impl Into<Bson>) -> Result<Document, StoreError> {
+    let older = doc! { "$or": [{ LIFE: { "$ne": source.life } }, { CHANGE: { "$lte": integer(n)? } }] };
+    Ok(doc! { "$and": [{ SUBJECT_ID: ids.into() }, older] })
 }
 
 /// Adds subjects to a base that was empty; gives back those that are there by now.
@@ -148,13 +149,11 @@ fn upsert(source: &Source, n: u64, id: &str, subject: Document) -> Result<Docume
         unset.insert(*field, "");
     }
     let mut set = subject;
-    // The condition has it already.
     set.remove(SUBJECT_ID);
     set.insert(CHANGE, integer(n)?);
     set.insert(LIFE, source.life);
-    let mut which = not_newer(source, n)?;
-    which.insert(SUBJECT_ID, id);
-    let mut change = doc! { "$set": set, "$setOnInsert": { "_id": id } };
+    let which = not_newer(source, n, id)?;
+    let mut change = doc! { "$set": set, "$setOnInsert": { "_id": id, SUBJECT_ID: id } };
     if !unset.is_empty() {
         change.insert("$unset", unset);
     }
@@ -169,7 +168,6 @@ async fn remove(base: &Base, source: &Source, n: u64, ids: Vec<String>) -> Resul
         .map(|id| doc! { "q": { "_id": id }, "u": { "$max": { CHANGE: n_stored } }, "upsert": true })
         .collect();
     bulk::update(base, &layout::gone(&source.id, source.life), notes).await?;
-    let mut which = not_newer(source, n)?;
-    which.insert(SUBJECT_ID, doc! { "$in": ids });
+    let which = not_newer(source, n, doc! { "$in": ids })?;
     bulk::delete(base, &layout::base(&source.id), vec![doc! { "q": which, "limit": 0 }]).await
 }

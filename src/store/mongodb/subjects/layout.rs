@@ -39,8 +39,7 @@ fn name(source: &SourceId) -> String {
         return source.as_str().to_owned();
     }
     let hash = Sha256::digest(source.as_str());
-    let hash = hash.iter().take(20).fold(String::from("~"), |text, byte| format!("{text}{byte:02x}"));
-    hash
+    hash.iter().take(20).fold(String::from("~"), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// The collection of a source's base.

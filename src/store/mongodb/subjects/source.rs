@@ -21,7 +21,7 @@ const TRIES: usize = 64;
 pub(super) enum Found {
     /// No manifest: nothing, or what the original left.
     Adopted,
-    Live(Source),
+    Live(Box<Source>),
     /// Being removed.
     Leaving,
 }
@@ -29,7 +29,7 @@ pub(super) enum Found {
 impl Found {
     pub fn live(self) -> Option<Source> {
         match self {
-            Self::Live(source) => Some(source),
+            Self::Live(source) => Some(*source),
             Self::Adopted | Self::Leaving => None,
         }
     }
@@ -104,7 +104,7 @@ fn read(id: &SourceId, mut stored: Document) -> Result<Found, StoreError> {
             slots.insert(n.parse().map_err(|e| corrupt(id, e))?, number(stored, n));
         }
     }
-    Ok(Found::Live(Source {
+    Ok(Found::Live(Box::new(Source {
         id: id.clone(),
         life: number(&stored, "life"),
         data_version: count("dataVersion")?,
@@ -114,7 +114,7 @@ fn read(id: &SourceId, mut stored: Document) -> Result<Found, StoreError> {
         has_gone: stored.get_bool("hasGone").unwrap_or(false),
         slots,
         manifest: stored.remove("manifest"),
-    }))
+    })))
 }
 
 /// Looks a source up.
@@ -129,7 +129,7 @@ pub(super) async fn find(base: &Base, id: &SourceId) -> Result<Found, StoreError
 pub(super) async fn find_or_add(base: &Base, id: &SourceId) -> Result<Source, StoreError> {
     for _ in 0..TRIES {
         match find(base, id).await? {
-            Found::Live(source) => return Ok(source),
+            Found::Live(source) => return Ok(*source),
             Found::Leaving => finish_removal(base, id).await?,
             Found::Adopted => {
                 let new = doc! {
@@ -156,7 +156,7 @@ pub(super) async fn commit(base: &Base, expected: u64, manifest: &Manifest) -> R
         ))
     };
     let source = match find(base, id).await? {
-        Found::Live(source) => source,
+        Found::Live(source) => *source,
         _ if expected > 0 => return Err(conflict(0)),
         _ => find_or_add(base, id).await?,
     };
