@@ -3,10 +3,10 @@
 use super::{InstanceConfig, show::at, tree::tree};
 
 /// Settings and sections without effect. One that gets an effect leaves the list.
-const NO_EFFECT: [&str; 11] = [
+const NO_EFFECT: [&str; 12] = [
     "Appliance.AllowDemo",
     "Appliance.Engine",
-    "Appliance.Federation",
+    "Appliance.Federation.TrustedIssuers",
     "Appliance.Instance",
     "Appliance.Limits.NodeSeconds",
     "Appliance.Peers",
@@ -14,7 +14,8 @@ const NO_EFFECT: [&str; 11] = [
     "Appliance.Workers.MetaQuery",
     "Data.ChunkSize",
     "Data.UploadPath",
-    "Legacy",
+    "Legacy.NexusMode.AccessTokenEnabled",
+    "Legacy.Query",
 ];
 
 /// As above, with further words on what holds instead.
@@ -65,12 +66,12 @@ mod tests {
     #[test]
     fn a_setting_without_effect_is_named_and_one_with_effect_is_not() {
         let mut config = InstanceConfig::default();
-        config.logging.backup_count = 3;
+        config.data.chunk_size = 3;
         config.appliance.limits.node = crate::config::values::Seconds::new(7);
         config.appliance.limits.source = crate::config::values::Seconds::new(7);
         let said = without_effect(&config);
         assert_eq!(said.len(), 2, "{said:?}");
-        assert!(said.iter().any(|line| line.starts_with("Logging.BackupCount has no effect")), "{said:?}");
+        assert!(said.iter().any(|line| line.starts_with("Data.ChunkSize has no effect")), "{said:?}");
         assert!(said.iter().any(|line| line.starts_with("Appliance.Limits.NodeSeconds has no")), "{said:?}");
     }
 }

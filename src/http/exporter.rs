@@ -71,11 +71,10 @@ fn metric(kind: Kind, sample: Sample) -> Metric {
     told
 }
 
-/// Prometheus adds buckets up: each has what is not above its bound.
+/// Prometheus adds buckets up: each has what is not above its bound. The last one, for everything, the encoder adds.
 fn histogram(counts: &[u64], sum: f64) -> Histogram {
     let mut so_far = 0;
-    let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
-    let buckets = bounds.zip(counts).map(|(bound, count)| {
+    let buckets = BOUNDS.into_iter().zip(counts).map(|(bound, count)| {
         so_far += count;
         let mut bucket = Bucket::default();
         bucket.set_upper_bound(bound);
