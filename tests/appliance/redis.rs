@@ -13,7 +13,7 @@ use crate::support::client::Reply;
 use crate::support::{Client, Installation, eventually, steps};
 
 /// What `tests/services/up` started under a name.
-fn found(name: &str) -> Option<Value> {
+pub fn found(name: &str) -> Option<Value> {
     let services = std::env::var_os("CV3_TEST_SERVICES").and_then(|file| std::fs::read(file).ok());
     let services: Value = serde_json::from_slice(&services.unwrap_or_default()).unwrap_or_default();
     let found = services.get(name).cloned();
@@ -25,7 +25,7 @@ fn found(name: &str) -> Option<Value> {
 }
 
 /// Removes what an earlier run left under our names, those of other tests apart.
-fn sweep(url: &str) {
+pub fn sweep(url: &str) {
     let mut connection = redis::Client::open(url).unwrap().get_connection().unwrap();
     let mut scan = redis::cmd("SCAN");
     scan.cursor_arg(0).arg("MATCH").arg("cv3b:*").arg("COUNT").arg(1_000);
@@ -43,7 +43,7 @@ fn configured(redis: &Value) -> Installation {
 }
 
 /// Uploads packets into a new source that ada sees, and answers its id.
-async fn source_with(client: &Client, packets: &[(String, Value)]) -> String {
+pub async fn source_with(client: &Client, packets: &[(String, Value)]) -> String {
     let bytes: Vec<u8> = packets.iter().flat_map(|(_, packet)| format!("{packet}\n").into_bytes()).collect();
     let source = steps::source(client, "over Redis").await;
     let pipeline = steps::file_pipeline(client, "").await;
@@ -55,7 +55,7 @@ async fn source_with(client: &Client, packets: &[(String, Value)]) -> String {
 }
 
 /// Asks for those with seizures and compares with a look at the packets.
-async fn answers(client: &Client, source: &str, packets: &[(String, Value)]) {
+pub async fn answers(client: &Client, source: &str, packets: &[(String, Value)]) {
     let answer = steps::ask_one(client, source, &json!({"hpo": [{"terms": ["HP:0001250"]}]})).await;
     let has = |packet: &Value| {
         let features = packet["phenotypicFeatures"].as_array().unwrap();

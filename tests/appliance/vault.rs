@@ -8,10 +8,10 @@ use crate::support::node::text;
 use crate::support::{Installation, eventually, steps};
 
 /// The OpenBao of the tests.
-struct Vault(Value);
+pub struct Vault(Value);
 
 impl Vault {
-    fn find() -> Option<Self> {
+    pub fn find() -> Option<Self> {
         // Several tests of one process may ask at the same time; a second caller finds the provider in place.
         let _already = rustls::crypto::ring::default_provider().install_default();
         let services = std::env::var_os("CV3_TEST_SERVICES").and_then(|file| std::fs::read(file).ok());
@@ -37,7 +37,7 @@ impl Vault {
     }
 
     /// Mounts, a policy and a role as docs/vault.md has them; the section that uses them.
-    async fn section(&self) -> Value {
+    pub async fn section(&self) -> Value {
         let own = uuid::Uuid::new_v4().simple().to_string();
         let all = r#"{ capabilities = ["create", "update", "read", "delete", "list"] }"#;
         let some = r#"{ capabilities = ["list", "delete"] }"#;

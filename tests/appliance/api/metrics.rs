@@ -56,7 +56,7 @@ async fn metrics_are_read_with_their_key_at_their_path_and_tell_of_memory() {
     assert!(text.contains(r#"cv3_jobs{queue="query-compiler",state="waiting"} 0"#), "{text}");
     assert!(text.contains("# TYPE cv3_http_request_seconds histogram"), "{text}");
     let routed: Vec<_> =
-        text.lines().filter(|line| line.contains(r#"route="/sources/{source_id}/ingest""#)).collect();
+        text.lines().filter(|line| line.contains(r#"route="/source/{source_id}/ingest""#)).collect();
     assert!(!routed.is_empty() && routed.iter().all(|line| line.contains(r#"status="2"#)), "{text}");
     assert!(
         !text.contains(source.as_str()) && !text.contains(ada.user_id.as_str()),

@@ -1,0 +1,66 @@
+//! An installation on the servers that an operator of the original runs: MongoDB, Redis and Vault at once, services apart.
+//!
+//! Where `CV3_TEST_SERVICES` names not all of them, the test says so and does nothing. Which products stand in for MongoDB
+//! and Vault is in the words it prints.
+
+use mongodb::bson::{Document, doc};
+use serde_json::json;
+
+use crate::oracle::made_packets;
+use crate::redis::{answers, found, source_with, sweep};
+use crate::support::node::text;
+use crate::support::{Client, Installation};
+use crate::vault::Vault;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_apart_are_one_installation_on_mongodb_redis_and_vault() {
+    let (Some(mongodb), Some(redis), Some(vault)) = (found("mongodb"), found("redis"), Vault::find()) else {
+        return;
+    };
+    let word = |name: &str| redis[name].as_str().unwrap();
+    let redis = format!("redis://{}:{}@{}:{}/6", word("user"), word("password"), word("host"), redis["port"]);
+    sweep(&redis);
+    let database = format!("cv3_test_{}", uuid::Uuid::new_v4().simple());
+    let url = text(&mongodb, "url");
+    let config = json!({
+        "MongoDB": {"Host": url, "Database": database, "User": ""},
+        "Redis": {"Host": redis},
+        "Vault": vault.section().await,
+    });
+    let installation = Installation::empty();
+    installation.configure(config);
+    installation.add_user("developer", "ada");
+
+    let manager = installation.serve().services("database-manager,scheduler").start().await;
+    let compiler = installation.called("cv3-backend-query-compiler").spawn();
+    let admin = installation.called("cv3-backend-admin").start().await;
+    let query = installation.called("cv3-backend-query").start().await;
+    let base = |address: &String| format!("http://{address}");
+    let (api, asked) = (base(&admin.addresses["admin"]), base(&query.addresses["query"]));
+    let ada = Client::sign_in(&installation.base(), api, asked, "ada").await;
+    let packets = made_packets(120);
+    let source = source_with(&ada, &packets).await;
+    answers(&ada, &source, &packets).await;
+    for kept_here in ["store.db", "jobs.db", "secrets"] {
+        assert!(!installation.data().join(kept_here).exists(), "{kept_here} is kept elsewhere");
+    }
+
+    // As the original keeps them: a document a subject, in a collection of the source, beside the rooms.
+    let client = mongodb::Client::with_uri_str(url).await.unwrap();
+    let held = client.database(&database);
+    let subjects = held.collection::<Document>(&format!("sources.{source}"));
+    assert_eq!(subjects.count_documents(doc! { "subjectId": { "$type": "string" } }).await.unwrap(), 120);
+    let sources = held.collection::<Document>("sources");
+    assert_eq!(sources.count_documents(doc! { "sourceId": &source }).await.unwrap(), 1);
+
+    // What was acknowledged is there for processes that start later.
+    query.kill();
+    compiler.kill();
+    admin.stop().await;
+    manager.stop().await;
+    let everything = installation.serve().start().await;
+    let again = everything.client("ada").await;
+    answers(&again, &source, &packets).await;
+    everything.stop().await;
+    held.drop().await.unwrap();
+}
