@@ -140,7 +140,7 @@ fn verdict(file: &str, source: &str) -> Vec<String> {
     "1:crate::store::Store"
 )]
 #[case::re_export_at_the_root("lib.rs", "pub mod store;\npub use store::Store;", "2:crate::store::Store")]
-#[case::folder_without_a_row("telemetry/mod.rs", "", "1:crate::telemetry")]
+#[case::folder_without_a_row("weather/mod.rs", "", "1:crate::weather")]
 #[case::after_a_raw_string(
     "domain/a.rs",
     "const A: &str = r#\"\" // \"#; use crate::store::Room;",
