@@ -98,6 +98,9 @@ pub(super) fn auth(answer: &Answer) -> Result<Auth, SecretsError> {
     Ok(granted.auth)
 }
 
+/// Milliseconds before a login is tried again that met another one.
+const COLLISION: [u64; 4] = [5, 20, 80, 200];
+
 /// Who we say we are.
 pub(super) struct Credentials {
     role_id: String,
@@ -148,7 +151,16 @@ impl Session {
         let fingerprint = credentials.fingerprint();
         let Credentials { role_id, secret_id } = credentials;
         let request = LoginWithApproleRequest { mount: APPROLE.to_owned(), role_id, secret_id };
-        let answer = self.send(None, &Ask::of(&request)?).await?;
+        let ask = Ask::of(&request)?;
+        let mut answer = self.send(None, &ask).await?;
+        // OpenBao answers so when logins of several processes meet in its storage; nothing of the login was kept.
+        for pause in COLLISION {
+            if answer.status != 500 || !answer.says("transaction commit failed") {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            answer = self.send(None, &ask).await?;
+        }
         let why = match answer.status {
             400 | 401 if answer.errors().is_some() => {
                 "the role id is wrong, or the secret id is wrong, has ended or is used up; give a fresh one as \
