@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::oracle::made_packets;
 use crate::support::client::Reply;
-use crate::support::{Client, Installation, eventually, steps};
+use crate::support::{Client, Installation, Node, eventually, steps};
 
 /// What `tests/services/up` started under a name.
 pub fn found(name: &str) -> Option<Value> {
@@ -70,15 +70,31 @@ pub async fn answers(client: &Client, source: &str, packets: &[(String, Value)])
     assert_eq!(steps::ids(&answer), expected);
 }
 
+/// Four processes of one installation: what each service is started as, and ada at the two interfaces.
+pub struct Apart {
+    pub manager: Node,
+    pub compiler: Node,
+    pub admin: Node,
+    pub query: Node,
+    pub ada: Client,
+}
+
+impl Apart {
+    pub async fn start(installation: &Installation) -> Self {
+        let manager = installation.serve().services("database-manager,scheduler").start().await;
+        let compiler = installation.called("cv3-backend-query-compiler").spawn();
+        let admin = installation.called("cv3-backend-admin").start().await;
+        let query = installation.called("cv3-backend-query").start().await;
+        let base = |address: &String| format!("http://{address}");
+        let (api, asked) = (base(&admin.addresses["admin"]), base(&query.addresses["query"]));
+        let ada = Client::sign_in(&installation.base(), api, asked, "ada").await;
+        Self { manager, compiler, admin, query, ada }
+    }
+}
+
 async fn four_processes_are_one_installation(redis: &Value) {
     let installation = configured(redis);
-    let manager = installation.serve().services("database-manager,scheduler").start().await;
-    let compiler = installation.called("cv3-backend-query-compiler").spawn();
-    let admin = installation.called("cv3-backend-admin").start().await;
-    let query = installation.called("cv3-backend-query").start().await;
-    let base = |address: &String| format!("http://{address}");
-    let (api, asked) = (base(&admin.addresses["admin"]), base(&query.addresses["query"]));
-    let client = Client::sign_in(&installation.base(), api, asked, "ada").await;
+    let Apart { manager, compiler, admin, query, ada: client } = Apart::start(&installation).await;
     let packets = made_packets(120);
     let source = source_with(&client, &packets).await;
     answers(&client, &source, &packets).await;

@@ -7,9 +7,9 @@ use mongodb::bson::{Document, doc};
 use serde_json::json;
 
 use crate::oracle::made_packets;
-use crate::redis::{answers, found, source_with, sweep};
+use crate::redis::{Apart, answers, found, source_with, sweep};
+use crate::support::Installation;
 use crate::support::node::text;
-use crate::support::{Client, Installation};
 use crate::vault::Vault;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,13 +31,7 @@ async fn services_apart_are_one_installation_on_mongodb_redis_and_vault() {
     installation.configure(config);
     installation.add_user("developer", "ada");
 
-    let manager = installation.serve().services("database-manager,scheduler").start().await;
-    let compiler = installation.called("cv3-backend-query-compiler").spawn();
-    let admin = installation.called("cv3-backend-admin").start().await;
-    let query = installation.called("cv3-backend-query").start().await;
-    let base = |address: &String| format!("http://{address}");
-    let (api, asked) = (base(&admin.addresses["admin"]), base(&query.addresses["query"]));
-    let ada = Client::sign_in(&installation.base(), api, asked, "ada").await;
+    let Apart { manager, compiler, admin, query, ada } = Apart::start(&installation).await;
     let packets = made_packets(120);
     let source = source_with(&ada, &packets).await;
     answers(&ada, &source, &packets).await;
