@@ -278,10 +278,9 @@ impl Sender {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_line_is_read_as_the_formatter_writes_it() {
-        let written = Fleet::default();
-        let (lines, mut read) = mpsc::channel(4);
+    /// A queue that nobody empties, and what is in it.
+    fn unattended() -> (Queue, mpsc::Receiver<Vec<u8>>) {
+        let (lines, waiting) = mpsc::channel(WAITING);
         let queue = Queue {
             lines,
             bytes: Arc::default(),
@@ -289,6 +288,13 @@ mod tests {
             ending: CancellationToken::new(),
             task: std::sync::Mutex::new(None),
         };
+        (queue, waiting)
+    }
+
+    #[test]
+    fn a_line_is_read_as_the_formatter_writes_it() {
+        let written = Fleet::default();
+        let (queue, mut read) = unattended();
         written.queues.store(Arc::new(vec![queue]));
         let subscriber = tracing_subscriber::fmt().json().with_span_list(false).with_writer(written).finish();
         tracing::subscriber::with_default(subscriber, || {
@@ -302,14 +308,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_counted_and_nobody_waits() {
-        let (lines, mut read) = mpsc::channel(WAITING);
-        let queue = Queue {
-            lines,
-            bytes: Arc::default(),
-            lost: Arc::default(),
-            ending: CancellationToken::new(),
-            task: std::sync::Mutex::new(None),
-        };
+        let (queue, mut read) = unattended();
         queue.push(&vec![b'x'; LONGEST + 1]);
         for _ in 0..WAITING_BYTES / LONGEST + 5 {
             queue.push(&vec![b'x'; LONGEST]);
