@@ -4,7 +4,7 @@
 //! Asked again with other thresholds, yes or no, for nothing, it gives that number exactly. So below the level
 //! `count` the number compared has noise: one draw for everybody, source, gene, mutation and number.
 
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::privacy::{EPSILON, draw};

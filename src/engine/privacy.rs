@@ -1,6 +1,6 @@
 //! How much of a count is said: levels, small counts, and intervals instead of numbers (specification §8.5, §8.6).
 
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::domain::groups::Permit;

@@ -1,9 +1,9 @@
 //! What every adapter computes alike: derived keys, and wrapping to a public key.
 
+use getrandom::SysRng;
 use hkdf::Hkdf;
-use rand_core::OsRng;
 use rsa::traits::PublicKeyParts;
-use rsa::{Oaep, RsaPublicKey};
+use rsa::{Oaep, PublicKey};
 use sha2::Sha256;
 
 use super::{Purpose, SecretsError};
@@ -18,12 +18,12 @@ pub(super) fn derive(secret: &[u8], purpose: Purpose) -> Result<[u8; 32], Secret
 }
 
 /// RSAES-OAEP with SHA-256 for hash and mask, empty label (RFC 8017, section 7.1).
-pub(super) fn wrap_to(key: &RsaPublicKey, plain: &[u8]) -> Result<Vec<u8>, SecretsError> {
+pub(super) fn wrap_to(key: &PublicKey, plain: &[u8]) -> Result<Vec<u8>, SecretsError> {
     let most = key.size().saturating_sub(2 * 32 + 2);
     if plain.len() > most {
         return Err(SecretsError::Engine(format!("{} bytes are too long to wrap; {most} fit", plain.len())));
     }
-    key.encrypt(&mut OsRng, Oaep::new::<Sha256>(), plain)
+    key.encrypt(&mut SysRng, Oaep::<Sha256>::new(), plain)
         .map_err(|_| SecretsError::Engine("the data cannot be wrapped".to_owned()))
 }
 

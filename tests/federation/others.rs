@@ -9,7 +9,7 @@ use cv3_backend::domain::federation::dump;
 use cv3_backend::peers::{Answer, PeerError, Peers};
 use cv3_backend::store::Store;
 use rsa::pkcs8::{EncodePublicKey, LineEnding};
-use rsa::{Pss, RsaPrivateKey};
+use rsa::{PrivateKey, Pss};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -123,14 +123,14 @@ impl Peers for FakePeers {
 
 /// A node of another installation.
 pub struct Other {
-    key: RsaPrivateKey,
+    key: PrivateKey,
     pub id: String,
     pub url: String,
 }
 
 impl Other {
     pub fn called(id: &str) -> Self {
-        let key = RsaPrivateKey::new(&mut rand_core::OsRng, 1024).unwrap();
+        let key = PrivateKey::new(&mut getrandom::SysRng, 1024).unwrap();
         Self { key, id: id.into(), url: THEM.into() }
     }
 
@@ -188,9 +188,9 @@ impl Other {
     /// An answer over HTTP that carries a message, signed; on the way it was written anew, compactly.
     pub fn signed(&self, message: &Value) -> Answer {
         let written = dump(message).unwrap();
-        let scheme = Pss::new_with_salt::<Sha256>(1024 / 8 - 32 - 2);
+        let scheme = Pss::<Sha256>::new_with_salt(1024 / 8 - 32 - 2);
         let signature =
-            self.key.sign_with_rng(&mut rand_core::OsRng, scheme, &Sha256::digest(&written)).unwrap();
+            self.key.sign_with_rng(&mut getrandom::SysRng, scheme, &Sha256::digest(&written)).unwrap();
         let headers = [
             ("x-installation-id", self.id.clone()),
             ("x-network-id", NETWORK.into()),

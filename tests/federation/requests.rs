@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cv3_backend::domain::federation::word;
 use rsa::pkcs8::DecodePublicKey;
-use rsa::{Pss, RsaPublicKey};
+use rsa::{Pss, PublicKey};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -26,9 +26,9 @@ async fn a_request_is_signed_over_the_bytes_sent_with_the_key_it_carries() {
         (NETWORK, node["nodeId"].clone())
     );
 
-    let key = RsaPublicKey::from_public_key_pem(node["publicKey"].as_str().unwrap()).unwrap();
+    let key = PublicKey::from_public_key_pem(node["publicKey"].as_str().unwrap()).unwrap();
     let signature = STANDARD.decode(sent.header("X-Server-Signature")).unwrap();
-    let longest = || Pss::new_with_salt::<Sha256>(1024 / 8 - 32 - 2);
+    let longest = || Pss::<Sha256>::new_with_salt(1024 / 8 - 32 - 2);
     key.verify(longest(), &Sha256::digest(&sent.body), &signature).unwrap();
     let mut altered = sent.body.clone();
     altered.push(b' ');

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use cv3_backend::domain::filter::{Condition, Filter};
 use cv3_backend::secrets::{Purpose, Secrets, SecretsError, Signing, Versioned};
 use cv3_backend::store::{Documents, Room, Store, StoreError, Stored, Subjects};
-use rsa::RsaPrivateKey;
+use rsa::PrivateKey;
 use rsa::pkcs1v15::SigningKey;
 use rsa::pkcs8::{DecodePrivateKey, EncodePublicKey, LineEnding};
 use rsa::signature::{SignatureEncoding, Signer};
@@ -122,13 +122,13 @@ impl FakeStore {
 /// The committed throw-away key for every name, and a key-value store.
 #[derive(Debug)]
 pub struct FakeSecrets {
-    key: RsaPrivateKey,
+    key: PrivateKey,
     kv: Mutex<BTreeMap<String, Vec<u8>>>,
 }
 
 impl Default for FakeSecrets {
     fn default() -> Self {
-        let key = RsaPrivateKey::from_pkcs8_pem(include_str!("throwaway_key.pem")).unwrap();
+        let key = PrivateKey::from_pkcs8_pem(include_str!("throwaway_key.pem")).unwrap();
         Self { key, kv: Mutex::default() }
     }
 }

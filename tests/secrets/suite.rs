@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use cv3_backend::secrets::{Purpose, Secrets, SecretsError, Signing};
 use rsa::pkcs8::DecodePublicKey;
 use rsa::traits::PublicKeyParts;
-use rsa::{Oaep, Pkcs1v15Sign, Pss, RsaPublicKey};
+use rsa::{BoxedUint, Oaep, Pkcs1v15Sign, Pss, PublicKey};
 use sha2::{Digest, Sha256};
 
 use super::{Rig, keys};
@@ -55,8 +55,8 @@ async fn value(secrets: &dyn Secrets, name: &str) -> Option<Vec<u8>> {
     secrets.get(name).await.unwrap().map(|found| found.value)
 }
 
-async fn public(secrets: &dyn Secrets, name: &str) -> RsaPublicKey {
-    RsaPublicKey::from_public_key_pem(&secrets.public_pem(name).await.unwrap().unwrap()).unwrap()
+async fn public(secrets: &dyn Secrets, name: &str) -> PublicKey {
+    PublicKey::from_public_key_pem(&secrets.public_pem(name).await.unwrap().unwrap()).unwrap()
 }
 
 pub async fn a_secret_comes_back_and_survives(rig: &impl Rig) {
@@ -181,7 +181,7 @@ pub async fn a_made_key_stands(rig: &impl Rig) {
     secrets.create_key("user-1", 2048).await.unwrap();
     assert!(secrets.has_key("user-1").await.unwrap());
     let key = public(&*secrets, "user-1").await;
-    assert_eq!((key.size(), key.e().to_string().as_str()), (256, "65537"));
+    assert_eq!((key.size(), key.e()), (256, &BoxedUint::from(65_537_u32)));
     rig.open().create_key("user-1", 4096).await.unwrap();
     assert_eq!(rig.open().keys().await.unwrap(), ["user-1"]);
     assert_eq!(public(&*rig.open(), "user-1").await, key);
@@ -242,10 +242,10 @@ pub async fn what_is_wrapped_is_unwrapped_by_the_same_key_only(rig: &impl Rig) {
         }
     }
     let key = public(&*secrets, "b").await;
-    let wrapped = key.encrypt(&mut rand_core::OsRng, Oaep::new::<Sha256>(), b"from outside").unwrap();
+    let wrapped = key.encrypt(&mut getrandom::SysRng, Oaep::<Sha256>::new(), b"from outside").unwrap();
     assert_eq!(secrets.unwrap("b", &wrapped).await.unwrap(), b"from outside");
-    let labelled = Oaep::new_with_label::<Sha256, _>("label");
-    let wrapped = key.encrypt(&mut rand_core::OsRng, labelled, b"from outside").unwrap();
+    let labelled = Oaep::<Sha256>::new_with_label(*b"label");
+    let wrapped = key.encrypt(&mut getrandom::SysRng, labelled, b"from outside").unwrap();
     assert!(secrets.unwrap("b", &wrapped).await.is_err());
 }
 
@@ -285,10 +285,10 @@ pub async fn federation_signatures_have_the_longest_salt(rig: &impl Rig) {
         let signature = secrets.sign(name, Signing::Pss, &message).await.unwrap();
         assert_ne!(signature, secrets.sign(name, Signing::Pss, &message).await.unwrap());
         let key = public(&*secrets, name).await;
-        key.verify(Pss::new_with_salt::<Sha256>(salt), &digest, &signature).unwrap();
-        assert!(key.verify(Pss::new_with_salt::<Sha256>(32), &digest, &signature).is_err());
+        key.verify(Pss::<Sha256>::new_with_salt(salt), &digest, &signature).unwrap();
+        assert!(key.verify(Pss::<Sha256>::new_with_salt(32), &digest, &signature).is_err());
         let other = Sha256::digest(b"another message");
-        assert!(key.verify(Pss::new_with_salt::<Sha256>(salt), &other, &signature).is_err());
+        assert!(key.verify(Pss::<Sha256>::new_with_salt(salt), &other, &signature).is_err());
     }
 }
 

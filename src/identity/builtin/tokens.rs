@@ -5,11 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rsa::BoxedUint;
 use rsa::pkcs1v15::{Signature, VerifyingKey};
 use rsa::pkcs8::DecodePublicKey;
 use rsa::signature::Verifier;
 use rsa::traits::PublicKeyParts;
-use rsa::{BigUint, RsaPublicKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -62,8 +62,9 @@ impl PublicKey {
     }
 
     fn read(pem: &str) -> Result<Self, IdentityError> {
-        let key = RsaPublicKey::from_public_key_pem(pem).map_err(|e| IdentityError::Engine(e.to_string()))?;
-        let number = |n: &BigUint| URL_SAFE_NO_PAD.encode(n.to_bytes_be());
+        let key =
+            rsa::PublicKey::from_public_key_pem(pem).map_err(|e| IdentityError::Engine(e.to_string()))?;
+        let number = |n: &BoxedUint| URL_SAFE_NO_PAD.encode(n.to_be_bytes_trimmed_vartime());
         let (e, n) = (number(key.e()), number(key.n()));
         let kid = URL_SAFE_NO_PAD.encode(Sha256::digest(format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#)));
         let jwk = json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": n, "e": e });

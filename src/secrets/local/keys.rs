@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rand_core::OsRng;
-use rsa::pkcs8::der::zeroize::Zeroizing;
+use getrandom::SysRng;
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
 use rsa::traits::PublicKeyParts;
-use rsa::{Oaep, Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey};
+use rsa::{Oaep, Pkcs1v15Sign, PrivateKey, Pss, PublicKey};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::keystore::Keystore;
 use crate::secrets::primitives::wrap_to;
@@ -19,7 +19,7 @@ const PARSED: usize = 256;
 
 /// The parsed keys, each with the version of the record it was read from.
 #[derive(Default)]
-pub(super) struct KeyRing(Mutex<HashMap<String, (u64, Arc<RsaPrivateKey>)>>);
+pub(super) struct KeyRing(Mutex<HashMap<String, (u64, Arc<PrivateKey>)>>);
 
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -29,7 +29,7 @@ impl std::fmt::Debug for KeyRing {
 
 impl KeyRing {
     /// The key in a record; `None` = no such record.
-    pub fn find(&self, store: &Keystore, record: &str) -> Result<Option<Arc<RsaPrivateKey>>, SecretsError> {
+    pub fn find(&self, store: &Keystore, record: &str) -> Result<Option<Arc<PrivateKey>>, SecretsError> {
         let Some(version) = store.version(record)? else {
             self.parsed().remove(record);
             return Ok(None);
@@ -40,7 +40,7 @@ impl KeyRing {
             return Ok(Some(Arc::clone(key)));
         }
         let Some((version, der)) = store.get(record)? else { return Ok(None) };
-        let key = RsaPrivateKey::from_pkcs8_der(&der)
+        let key = PrivateKey::from_pkcs8_der(&der)
             .map(Arc::new)
             .map_err(|_| SecretsError::Engine("a stored key cannot be read".to_owned()))?;
         let mut parsed = self.parsed();
@@ -51,7 +51,7 @@ impl KeyRing {
         Ok(Some(key))
     }
 
-    fn parsed(&self) -> std::sync::MutexGuard<'_, HashMap<String, (u64, Arc<RsaPrivateKey>)>> {
+    fn parsed(&self) -> std::sync::MutexGuard<'_, HashMap<String, (u64, Arc<PrivateKey>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -61,54 +61,55 @@ pub(super) fn generate(bits: usize) -> Result<Zeroizing<Vec<u8>>, SecretsError> 
     if bits != 2048 && bits != 4096 {
         return Err(SecretsError::Engine(format!("a key has 2048 or 4096 bits, not {bits}")));
     }
-    RsaPrivateKey::new(&mut OsRng, bits)
+    PrivateKey::new(&mut SysRng, bits)
         .map_err(|error| SecretsError::Engine(format!("no key could be made: {error}")))
         .and_then(|key| encode(&key))
 }
 
 /// Checks a key made elsewhere (PKCS#8 PEM, 2048 to 4096 bits); PKCS#8 DER.
 pub(super) fn check(pem: &str) -> Result<Zeroizing<Vec<u8>>, SecretsError> {
-    let key = RsaPrivateKey::from_pkcs8_pem(pem)
+    let key = PrivateKey::from_pkcs8_pem(pem)
         .map_err(|_| SecretsError::Engine("this is no RSA key as PKCS#8 PEM".to_owned()))?;
     key.validate().map_err(|_| SecretsError::Engine("the parts of this key do not fit".to_owned()))?;
-    if !(2048..=4096).contains(&key.n().bits()) {
+    if !(2048..=4096).contains(&key.n().bit_width_vartime()) {
         return Err(SecretsError::Engine("a key has 2048 to 4096 bits".to_owned()));
     }
     encode(&key)
 }
 
-fn encode(key: &RsaPrivateKey) -> Result<Zeroizing<Vec<u8>>, SecretsError> {
+fn encode(key: &PrivateKey) -> Result<Zeroizing<Vec<u8>>, SecretsError> {
     key.to_pkcs8_der()
         .map(|document| Zeroizing::new(document.as_bytes().to_vec()))
         .map_err(|_| SecretsError::Engine("the key cannot be encoded".to_owned()))
 }
 
 /// SubjectPublicKeyInfo PEM.
-pub(super) fn public_pem(key: &RsaPrivateKey) -> Result<String, SecretsError> {
-    RsaPublicKey::from(key)
+pub(super) fn public_pem(key: &PrivateKey) -> Result<String, SecretsError> {
+    PublicKey::from(key)
         .to_public_key_pem(LineEnding::LF)
         .map_err(|_| SecretsError::Engine("the public key cannot be encoded".to_owned()))
 }
 
 /// Wraps to the key's public half.
-pub(super) fn wrap(key: &RsaPrivateKey, plain: &[u8]) -> Result<Vec<u8>, SecretsError> {
-    wrap_to(&RsaPublicKey::from(key), plain)
+pub(super) fn wrap(key: &PrivateKey, plain: &[u8]) -> Result<Vec<u8>, SecretsError> {
+    wrap_to(&PublicKey::from(key), plain)
 }
 
 /// The inverse of `wrap`; `None` whatever the reason, so that nothing can be learnt from it.
-pub(super) fn unwrap(key: &RsaPrivateKey, wrapped: &[u8]) -> Option<Vec<u8>> {
-    key.decrypt_blinded(&mut OsRng, Oaep::new::<Sha256>(), wrapped).ok()
+pub(super) fn unwrap(key: &PrivateKey, wrapped: &[u8]) -> Option<Vec<u8>> {
+    key.decrypt_blinded(&mut SysRng, Oaep::<Sha256>::new(), wrapped).ok()
 }
 
 /// Signs the SHA-256 of the message.
-pub(super) fn sign(key: &RsaPrivateKey, signing: Signing, message: &[u8]) -> Result<Vec<u8>, SecretsError> {
+pub(super) fn sign(key: &PrivateKey, signing: Signing, message: &[u8]) -> Result<Vec<u8>, SecretsError> {
     let digest = Sha256::digest(message);
+    let bits = usize::try_from(key.n().bit_width_vartime()).unwrap_or(0);
     match signing {
         Signing::Pss => {
-            let padding = Pss::new_blinded_with_salt::<Sha256>(salt_length(key.n().bits()));
-            key.sign_with_rng(&mut OsRng, padding, &digest)
+            let padding = Pss::<Sha256>::new_blinded_with_salt(salt_length(bits));
+            key.sign_with_rng(&mut SysRng, padding, &digest)
         }
-        Signing::Pkcs1 => key.sign_with_rng(&mut OsRng, Pkcs1v15Sign::new::<Sha256>(), &digest),
+        Signing::Pkcs1 => key.sign_with_rng(&mut SysRng, Pkcs1v15Sign::new::<Sha256>(), &digest),
     }
     .map_err(|_| SecretsError::Engine("the message cannot be signed".to_owned()))
 }

@@ -11,9 +11,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rsa::RsaPrivateKey;
-use rsa::pkcs8::der::zeroize::Zeroizing;
+use rsa::PrivateKey;
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 use super::primitives::derive;
 use super::{Purpose, Secrets, SecretsError, Signing, Versioned};
@@ -100,7 +100,7 @@ impl LocalSecrets {
     async fn with_key<T, F>(&self, name: &str, work: F) -> Result<T, SecretsError>
     where
         T: Send + 'static,
-        F: FnOnce(&RsaPrivateKey, &str) -> Result<T, SecretsError> + Send + 'static,
+        F: FnOnce(&PrivateKey, &str) -> Result<T, SecretsError> + Send + 'static,
     {
         let (record, name) = (named("rsa", name)?, name.to_owned());
         self.compute(move |inner| match inner.ring.find(&inner.store, &record)? {

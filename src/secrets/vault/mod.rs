@@ -30,9 +30,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rsa::pkcs8::der::zeroize::Zeroizing;
 use tokio::sync::OnceCell;
 use tokio::task::AbortHandle;
+use zeroize::Zeroizing;
 
 use super::primitives::derive;
 use super::{Purpose, Secrets, SecretsError, Signing, Versioned};

@@ -3,8 +3,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use rsa::pkcs8::der::zeroize::Zeroizing;
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::kv::{self, ATTEMPTS, Found, Written};
 use super::session::Session;

@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use http::Method;
-use rsa::pkcs8::der::zeroize::Zeroizing;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use super::VaultSettings;
 use super::token::{Fingerprint, Live, Refusal, auth};

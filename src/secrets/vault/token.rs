@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use rsa::pkcs8::der::zeroize::Zeroizing;
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::time::Instant;
 use vaultrs::api::auth::approle::requests::LoginWithApproleRequest;
+use zeroize::Zeroizing;
 
 use super::VaultSettings;
 use super::session::Session;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use rsa::RsaPublicKey;
+use rsa::PublicKey;
 use rsa::pkcs8::{DecodePublicKey, EncodePublicKey, LineEnding};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -86,10 +86,10 @@ impl Key {
     }
 
     /// The public half of the newest version.
-    fn public(&self, name: &str) -> Result<RsaPublicKey, SecretsError> {
+    fn public(&self, name: &str) -> Result<PublicKey, SecretsError> {
         let newest = self.versions().first().and_then(|version| self.keys.get(&version.to_string()));
         let pem = newest.and_then(|newest| newest.get("public_key")).and_then(|pem| pem.as_str());
-        pem.and_then(|pem| RsaPublicKey::from_public_key_pem(pem).ok()).ok_or_else(|| {
+        pem.and_then(|pem| PublicKey::from_public_key_pem(pem).ok()).ok_or_else(|| {
             SecretsError::Engine(format!("the key {name} in Vault is no RSA key but of type {}", self.kind))
         })
     }

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, EncodePublicKey, LineEnding};
 use rsa::traits::PublicKeyParts;
-use rsa::{Pss, RsaPrivateKey};
+use rsa::{PrivateKey, Pss};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -54,7 +54,7 @@ impl Networks {
         }
         let bits = self.options.now().node_key_bits;
         let made = tokio::task::spawn_blocking(move || {
-            let key = RsaPrivateKey::new(&mut rand_core::OsRng, bits).map_err(Failure::internal)?;
+            let key = PrivateKey::new(&mut getrandom::SysRng, bits).map_err(Failure::internal)?;
             let private_key = key.to_pkcs8_pem(LineEnding::LF).map_err(Failure::internal)?.to_string();
             let public_key =
                 key.to_public_key().to_public_key_pem(LineEnding::LF).map_err(Failure::internal)?;
@@ -120,10 +120,10 @@ impl Networks {
         let pair = pair.ok_or_else(|| lost(network))?;
         let digest = Sha256::digest(bytes);
         let signing = tokio::task::spawn_blocking(move || {
-            let key = RsaPrivateKey::from_pkcs8_pem(&pair.private_key).map_err(Failure::internal)?;
+            let key = PrivateKey::from_pkcs8_pem(&pair.private_key).map_err(Failure::internal)?;
             let salt = key.size().saturating_sub(Sha256::output_size() + 2);
-            let scheme = Pss::new_with_salt::<Sha256>(salt);
-            key.sign_with_rng(&mut rand_core::OsRng, scheme, &digest).map_err(Failure::internal)
+            let scheme = Pss::<Sha256>::new_with_salt(salt);
+            key.sign_with_rng(&mut getrandom::SysRng, scheme, &digest).map_err(Failure::internal)
         });
         Ok(STANDARD.encode(signing.await.map_err(Failure::internal)??))
     }

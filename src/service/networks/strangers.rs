@@ -1,9 +1,9 @@
 //! What another installation says of itself, taken at its word only as far as a word goes: every field has its bounds,
 //! and the key is one that a signature can be checked with (specification §9.1).
 
-use rsa::RsaPublicKey;
 use rsa::pkcs8::DecodePublicKey;
 use rsa::traits::PublicKeyParts;
+use rsa::{BoxedUint, PublicKey};
 use serde_json::Value;
 
 use super::address;
@@ -50,35 +50,38 @@ pub(super) fn introduced(node: &Value, network: &NetworkId, weakest: usize) -> R
 }
 
 /// A public key, if it is one alone, of RSA, and strong enough.
-fn key(pem: &str, weakest: usize) -> Option<RsaPublicKey> {
+fn key(pem: &str, weakest: usize) -> Option<PublicKey> {
     if pem.len() > MOST_KEY || pem.matches("-----BEGIN ").count() != 1 {
         return None;
     }
-    let key = RsaPublicKey::from_public_key_pem(pem).ok()?;
-    (key.n().bits() >= weakest && *key.e() == EXPONENT.into()).then_some(key)
+    let key = PublicKey::from_public_key_pem(pem).ok()?;
+    let bits = usize::try_from(key.n().bit_width_vartime()).unwrap_or(0);
+    (bits >= weakest && *key.e() == BoxedUint::from(EXPONENT)).then_some(key)
 }
 
 #[cfg(test)]
 mod tests {
-    use rsa::RsaPrivateKey;
+    use rsa::PrivateKey;
     use rsa::pkcs8::{EncodePublicKey, LineEnding};
     use serde_json::json;
 
     use super::*;
 
-    fn pem(bits: usize, exponent: u32) -> String {
-        let key = RsaPrivateKey::new_with_exp(&mut rand_core::OsRng, bits, &exponent.into()).unwrap();
+    const BITS: usize = 1_024;
+
+    fn pem(exponent: u32) -> String {
+        let key = PrivateKey::new_with_exp(&mut getrandom::SysRng, BITS, exponent.into()).unwrap();
         key.to_public_key().to_public_key_pem(LineEnding::LF).unwrap()
     }
 
     fn read(field: &str, value: Value) -> Result<Node, &'static str> {
         let mut node = json!({
             "nodeId": "n", "nodeName": "Other", "nodeUrl": "https://b.example.org", "clientId": "b",
-            "nodeDescription": "", "publicKey": pem(512, 65_537), "authenticationEnabled": true,
+            "nodeDescription": "", "publicKey": pem(65_537), "authenticationEnabled": true,
             "userMapping": "somebody", "score": 1,
         });
         node[field] = value;
-        introduced(&node, &NetworkId::parse("net").unwrap(), 512)
+        introduced(&node, &NetworkId::parse("net").unwrap(), BITS)
     }
 
     #[test]
@@ -88,6 +91,13 @@ mod tests {
             (node.network_id.as_str(), node.authentication_enabled, node.user_mapping),
             ("net", false, None)
         );
+    }
+
+    #[test]
+    fn a_key_of_fewer_bits_than_asked_for_is_refused() {
+        let pem = pem(65_537);
+        assert!(key(&pem, BITS).is_some());
+        assert!(key(&pem, BITS + 1).is_none());
     }
 
     #[rstest::rstest]
@@ -100,10 +110,9 @@ mod tests {
     #[case("nodeUrl", json!("https://"))]
     #[case("publicKey", json!(null))]
     #[case("publicKey", json!("-----BEGIN PUBLIC KEY-----"))]
-    #[case::of_too_few_bits("publicKey", json!(pem(384, 65_537)))]
-    #[case::of_a_small_exponent("publicKey", json!(pem(512, 3)))]
-    #[case::two_of_them("publicKey", json!(pem(512, 65_537) + &pem(512, 65_537)))]
-    #[case::too_long("publicKey", json!(pem(512, 65_537) + &" ".repeat(8_192)))]
+    #[case::of_a_small_exponent("publicKey", json!(pem(3)))]
+    #[case::two_of_them("publicKey", json!(pem(65_537) + &pem(65_537)))]
+    #[case::too_long("publicKey", json!(pem(65_537) + &" ".repeat(8_192)))]
     fn what_is_missing_too_long_or_weak_is_refused(#[case] field: &str, #[case] value: Value) {
         assert!(read(field, value).is_err());
     }

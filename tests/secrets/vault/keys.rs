@@ -10,7 +10,7 @@ use cv3_backend::secrets::local::{LocalSecrets, MasterKey};
 use cv3_backend::secrets::{Secrets, SecretsError, Signing};
 use rsa::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey};
 use rsa::traits::PublicKeyParts;
-use rsa::{Oaep, Pss, RsaPrivateKey, RsaPublicKey};
+use rsa::{Oaep, PrivateKey, Pss, PublicKey};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, OnceCell};
@@ -37,7 +37,7 @@ pub(super) async fn import(vault: &Vault, name: &str, pem: &'static str) {
 
 /// Imports a key as Vault wants it: an AES key to the wrapping key, and the key to that (RFC 5649).
 async fn backup(vault: &Vault, number: usize, pem: &str) -> Value {
-    static MOUNT: OnceCell<(String, RsaPublicKey)> = OnceCell::const_new();
+    static MOUNT: OnceCell<(String, PublicKey)> = OnceCell::const_new();
     let (mount, wrapping) = MOUNT
         .get_or_init(async || {
             let mount = format!("import-{}", uuid::Uuid::new_v4().simple());
@@ -46,13 +46,13 @@ async fn backup(vault: &Vault, number: usize, pem: &str) -> Value {
             vault.server.until(&path).await;
             let (_, found) = vault.server.root("GET", &path, Value::Null).await;
             let pem = found["data"]["public_key"].as_str().unwrap();
-            (mount, RsaPublicKey::from_public_key_pem(pem).unwrap())
+            (mount, PublicKey::from_public_key_pem(pem).unwrap())
         })
         .await;
-    let key = RsaPrivateKey::from_pkcs8_pem(pem).unwrap();
+    let key = PrivateKey::from_pkcs8_pem(pem).unwrap();
     let der = key.to_pkcs8_der().unwrap();
     let once = [7; 32];
-    let mut sent = wrapping.encrypt(&mut rand_core::OsRng, Oaep::new::<Sha256>(), &once).unwrap();
+    let mut sent = wrapping.encrypt(&mut getrandom::SysRng, Oaep::<Sha256>::new(), &once).unwrap();
     sent.extend(wrapped_with_padding(&once, der.as_bytes()));
     let body = json!({"ciphertext": BASE64.encode(sent), "type": format!("rsa-{}", key.size() * 8),
         "hash_function": "SHA256", "exportable": true, "allow_plaintext_backup": true});
@@ -103,9 +103,9 @@ async fn what_a_rotated_key_wrapped_before_still_opens() {
         }
         assert!(matches!(secrets.unwrap("k", &[9; 256]).await, Err(SecretsError::Undecryptable(_))));
     }
-    let key = RsaPublicKey::from_public_key_pem(&secrets.public_pem("k").await.unwrap().unwrap()).unwrap();
+    let key = PublicKey::from_public_key_pem(&secrets.public_pem("k").await.unwrap().unwrap()).unwrap();
     let signature = secrets.sign("k", Signing::Pss, b"message").await.unwrap();
-    key.verify(Pss::new_with_salt::<Sha256>(222), &Sha256::digest(b"message"), &signature).unwrap();
+    key.verify(Pss::<Sha256>::new_with_salt(222), &Sha256::digest(b"message"), &signature).unwrap();
     // What is deleted and made anew begins with version 1 again.
     secrets.delete_key("k").await.unwrap();
     secrets.create_key("k", 2048).await.unwrap();
@@ -134,10 +134,10 @@ async fn the_embedded_keystore_and_vault_open_what_the_other_wrapped() {
         local.sign("k", Signing::Pkcs1, b"m").await.unwrap(),
     );
     assert_eq!(there, here);
-    let key = RsaPublicKey::from_public_key_pem(&pem.unwrap()).unwrap();
+    let key = PublicKey::from_public_key_pem(&pem.unwrap()).unwrap();
     for secrets in [&local as &dyn Secrets, &remote] {
         let signature = secrets.sign("k", Signing::Pss, b"m").await.unwrap();
-        key.verify(Pss::new_with_salt::<Sha256>(478), &Sha256::digest(b"m"), &signature).unwrap();
+        key.verify(Pss::<Sha256>::new_with_salt(478), &Sha256::digest(b"m"), &signature).unwrap();
     }
 }
 
