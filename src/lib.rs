@@ -19,4 +19,5 @@ pub mod service;
 pub mod store;
 pub mod telemetry;
 pub mod terms;
+pub mod trace;
 pub mod worker;

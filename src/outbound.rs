@@ -12,6 +12,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::Policy;
 use thiserror::Error;
 
+use crate::trace;
+
 /// Time until a connection stands.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -85,11 +87,15 @@ impl Outbound {
         }
     }
 
-    /// Sends a request and reads the answer, whatever its status; follows no redirect.
+    /// Sends a request as part of the trace of the task at hand, and reads the answer, whatever its status; follows no
+    /// redirect.
     pub async fn send(
         &self,
-        request: http::Request<Vec<u8>>,
+        mut request: http::Request<Vec<u8>>,
     ) -> Result<http::Response<Vec<u8>>, OutboundError> {
+        if let Some(trace) = trace::current() {
+            request.headers_mut().extend(trace.headers());
+        }
         let request = reqwest::Request::try_from(request)
             .map_err(|_| OutboundError::Address("the address of another server cannot be read".into()))?;
         let url = request.url();
@@ -238,6 +244,30 @@ mod tests {
             (answer.status().as_u16(), &answer.headers()["location"]),
             (302, &"/next".parse().unwrap())
         );
+    }
+
+    #[tokio::test]
+    async fn a_call_belongs_to_the_trace_of_its_task() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let asked = tokio::spawn(async move {
+            let mut all = Vec::new();
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut asked = [0; 1024];
+                let read = stream.read(&mut asked).await.unwrap();
+                all.push(String::from_utf8_lossy(&asked[..read]).into_owned());
+                stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").await.unwrap();
+            }
+            all
+        });
+        let trace = trace::Trace::begin();
+        let id = trace.id();
+        trace.over(async { client().send(get(&url)).await.unwrap() }).await;
+        client().send(get(&url)).await.unwrap();
+        let asked = asked.await.unwrap();
+        assert!(asked[0].contains(&format!("traceparent: 00-{id}-")), "{}", asked[0]);
+        assert!(!asked[1].contains("traceparent"), "{}", asked[1]);
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ use super::error;
 use super::unread::Unread;
 use crate::domain::access::{Api, methods, route};
 use crate::service::{Failure, Services};
+use crate::trace::Trace;
 
 /// The header that carries a request's id in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -60,13 +61,14 @@ impl<E: Endpoint> Endpoint for Wrapped<E> {
         respell(&mut request);
         request.extensions_mut().insert(self.services.clone());
         let unread = Unread::watch(&mut request);
-        let span = tracing::info_span!("request", service = self.edge.service, %method, path, id);
+        let trace = Trace::read(request.headers()).unwrap_or_else(Trace::begin);
+        let span = tracing::info_span!("request", service = self.edge.service, %method, path, id, trace = trace.id());
         let mut response = if method == Method::OPTIONS {
             StatusCode::NO_CONTENT.into_response()
         } else {
             // The first of the two walls a panic stops at (the other is the job): a defect of ours, reported as such.
             let answer = AssertUnwindSafe(self.answer(request)).catch_unwind();
-            match answer.instrument(span.clone()).await {
+            match trace.over(answer.instrument(span.clone())).await {
                 Ok(response) => response,
                 Err(_) => {
                     tracing::error!(parent: &span, "a request handler panicked");

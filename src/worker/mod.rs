@@ -20,10 +20,12 @@ use futures_util::FutureExt;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use crate::broker::{Job, LEASE, Queue, Verdict};
 use crate::domain::error::{Kind, Kinded};
 use crate::service::{Failure, Services};
+use crate::trace::Trace;
 
 /// What a worker does with a job; the flag turns true when it must stop.
 pub type Run =
@@ -81,7 +83,9 @@ pub async fn work(
             Ok(Some(job)) => {
                 let (services, name, hard) = (services.clone(), name.clone(), hard.clone());
                 tracker.spawn(async move {
-                    attend(services, job, &name, run, hard).await;
+                    let trace = Trace::begin();
+                    let span = tracing::info_span!("job", trace = trace.id());
+                    trace.over(attend(services, job, &name, run, hard).instrument(span)).await;
                     drop(place);
                 });
             }

@@ -80,12 +80,16 @@ async fn a_process_and_its_requests_have_log_files_of_their_own_that_rotate() {
     for _ in 0..40 {
         ask(&installation.base()).await;
     }
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let traced = reqwest::Client::new().get(format!("{}/api/config/keycloak", installation.base()));
+    traced.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01")).send().await.unwrap();
     node.stop().await;
     let logs = installation.data().join("logs");
     let read = |name: &str| std::fs::read_to_string(logs.join(name)).unwrap();
     let requests = read("cv3-backend.access.log");
     assert!(requests.contains("answered") && requests.contains("/config/keycloak"), "{requests}");
     assert!(!requests.contains("starting"));
+    assert!(requests.lines().last().unwrap().contains(trace), "{requests}");
     let main = ["", ".1", ".2"].map(|n| std::fs::read_to_string(logs.join(format!("cv3-backend.log{n}"))));
     let main: String = main.into_iter().filter_map(Result::ok).collect();
     assert!(main.contains("starting") && !main.contains("answered"), "{main}");

@@ -95,7 +95,16 @@ pub const RULES: &[Rule] = &[
         Names(&["crate::domain", "crate::secrets", "crate::outbound"]),
         "the adapter asks Vault over HTTP",
     ),
-    Rule("crate::outbound", Names(&[]), "the client knows addresses and limits, not what is said to whom"),
+    Rule(
+        "crate::outbound",
+        Names(&["crate::trace"]),
+        "the client knows addresses and limits, not what is said to whom",
+    ),
+    Rule(
+        "crate::trace",
+        Names(&["crate::domain"]),
+        "a trace is two headers; whoever is asked or asks knows it",
+    ),
     Rule(
         "crate::ports",
         Names(&[
@@ -136,7 +145,7 @@ pub const RULES: &[Rule] = &[
     ),
     Rule(
         "crate::http",
-        Names(&["crate::domain", "crate::service"]),
+        Names(&["crate::domain", "crate::service", "crate::trace"]),
         "an edge calls use cases, never a port or another edge",
     ),
     Rule(
@@ -146,7 +155,7 @@ pub const RULES: &[Rule] = &[
     ),
     Rule(
         "crate::worker",
-        Names(&["crate::domain", "crate::service", "crate::broker"]),
+        Names(&["crate::domain", "crate::service", "crate::broker", "crate::trace"]),
         "the job edge takes jobs from the broker and calls use cases, nothing else",
     ),
     Rule(
