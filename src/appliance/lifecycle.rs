@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 use super::Again;
 use super::applet::Service;
 use super::listeners::{self, Activated, Addresses};
-use super::tls::Certificate;
+use super::tls::{self, Certificate};
 use super::wiring::Wired;
 use super::{notify, process, services};
 use crate::config::Loaded;
@@ -158,7 +158,8 @@ pub async fn spawn(
         tracker.spawn(supervise(*service, loaded.clone(), wired.clone(), stop.clone(), report.clone()));
     }
     if let Some(certificate) = certificate {
-        tracker.spawn(reload_certificate(certificate, stop.soft.clone()));
+        let (metrics, clock) = (wired.services.metrics.clone(), wired.clock.clone());
+        tracker.spawn(tls::watch::watch(certificate, metrics, clock, stop.soft.clone()));
     }
     tracker.spawn(tell_counts(wired.clone(), stop.soft.clone()));
     tracker.spawn(forget_settings(wired.clone(), stop.soft.clone()));
@@ -235,20 +236,6 @@ async fn forget_settings(wired: Wired, stop: CancellationToken) {
                 Ok(notice) if notice.topic == "settings" => wired.services.settings.forget(),
                 Ok(_) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
-            },
-            () = stop.cancelled() => return,
-        }
-    }
-}
-
-/// Reads the certificate again on SIGHUP.
-async fn reload_certificate(certificate: Certificate, stop: CancellationToken) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    loop {
-        tokio::select! {
-            _ = hangup.recv() => match certificate.reload() {
-                Ok(()) => tracing::info!("certificate read again"),
-                Err(error) => tracing::error!(error = format!("{error:#}"), "certificate not changed"),
             },
             () = stop.cancelled() => return,
         }
