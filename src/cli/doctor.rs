@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::Common;
 use super::output::Output;
+use crate::appliance::services::lacking_front_ends;
 use crate::appliance::tls::pair;
 use crate::config::Loaded;
 use crate::service::JobState;
@@ -14,7 +15,7 @@ use crate::service::auth::SystemAdmin;
 type Finding = (String, bool, String);
 
 /// What is wrong with the certificate of the front door, as its files are now.
-fn front_door(loaded: &Loaded, now: DateTime<Utc>) -> Vec<Finding> {
+fn certificate(loaded: &Loaded, now: DateTime<Utc>) -> Vec<Finding> {
     let appliance = &loaded.config.appliance;
     let Some(tls) = &appliance.tls else { return Vec::new() };
     let finding = |ok, text: String| ("certificate".to_owned(), ok, text);
@@ -82,7 +83,10 @@ pub async fn run(common: &Common, output: &Output) -> anyhow::Result<()> {
         let reason = job.error.clone().unwrap_or_default();
         findings.push((format!("job {} ({})", job.job_id, job.kind), false, reason));
     }
-    findings.extend(front_door(&loaded, wired.clock.now()));
+    findings.extend(certificate(&loaded, wired.clock.now()));
+    for (key, lack) in lacking_front_ends(&loaded) {
+        findings.push((format!("Appliance.FrontEnds.{key}"), false, lack));
+    }
     if loaded.config.appliance.read_only {
         let meaning = "Appliance.ReadOnly is set: queries are answered, nothing that is served changes";
         findings.push(("read only".into(), true, meaning.into()));
