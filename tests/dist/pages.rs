@@ -221,6 +221,26 @@ fn every_command_of_every_page_is_run_or_says_why_it_is_not() {
 }
 
 #[test]
+fn every_configuration_of_the_pages_can_be_used() {
+    let unpacked = Unpacked::new();
+    let mut checked = 0;
+    for block in pages().iter().flat_map(|page| of_page(page)).filter(|block| block.language == "json") {
+        let file = unpacked.beside().join("shown.json");
+        std::fs::write(&file, &block.text).unwrap();
+        let mut tool = unpacked.command(unpacked.top().join("cv3-backend"));
+        // The address is that of the page's.
+        tool.args(["config", "check", "--config"]).arg(&file).env_remove("CV3_APPLIANCE__LISTEN");
+        let output = tool.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{}:{}: {said}{error}", block.page, block.line);
+        checked += 1;
+    }
+    println!("{checked} configurations of the pages were checked");
+    assert!(checked >= 5, "{checked}");
+}
+
+#[test]
 fn blocks_are_found_with_their_marks() {
     let text = "<!-- run -->\n```sh\na\nb \\\n  c\n# d\n```\n\n<!-- not run: needs root -->\n```sh\ne\n```\n```json\n{}\n```\n\
                 <!-- not run: -->\n```\nf\n```\n<!-- run -->\n\n```sh\ncat >g <<'END'\nh\nEND\ni\n```\n";

@@ -18,10 +18,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use poem::http::{HeaderValue, Method, StatusCode, header};
 use poem::{Body, Endpoint, Request, Response};
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::bytes::Bytes;
 
-use self::place::Place;
+use self::place::{Found, Place};
 pub use self::policy::Policy;
 use super::error;
 use super::fixed::{Asked, Fixed, Version, without_body};
@@ -45,7 +46,7 @@ fn mark(about: &Metadata) -> Mark {
 /// A file as it is answered.
 enum Answer {
     Kept(Arc<Entry>),
-    FromDisk { file: File, about: Metadata, name: String },
+    FromDisk(File, Box<Found>),
     Nothing,
     NoFolder,
 }
@@ -86,7 +87,7 @@ impl FrontEnd {
     /// Why a folder cannot be a front end, if it cannot.
     pub fn lacks(folder: &Path) -> Option<String> {
         match place::find(folder, "/", true) {
-            Place::File { .. } => None,
+            Place::File(_) => None,
             Place::Nothing => Some(format!("{} has no index.html that can be read", folder.display())),
             Place::NoFolder => Some(format!("the folder {} is not there", folder.display())),
         }
@@ -94,17 +95,18 @@ impl FrontEnd {
 
     /// Finds and reads; waits for the disk.
     fn look(&self, path: &str, page: bool) -> Answer {
-        let (file, about, name) = match place::find(&self.folder, path, page) {
-            Place::File { file, about, name } => (file, about, name),
+        let found = match place::find(&self.folder, path, page) {
+            Place::File(found) => found,
             Place::Nothing => return Answer::Nothing,
             Place::NoFolder => return Answer::NoFolder,
         };
-        if about.len() > LARGE {
-            return match File::open(&file) {
-                Ok(file) => Answer::FromDisk { file, about, name },
+        if found.about.len() > LARGE {
+            return match File::open(&found.file) {
+                Ok(file) => Answer::FromDisk(file, found),
                 Err(_) => Answer::Nothing,
             };
         }
+        let Found { file, about, name } = *found;
         let packed = ["br", "gz"].map(|ending| beside(&file, ending, &about));
         let [brotli, gzip] = &packed;
         let of = |packed: &Option<(PathBuf, Mark)>| packed.as_ref().map(|(_, mark)| *mark);
@@ -154,8 +156,10 @@ impl FrontEnd {
         }
     }
 
-    async fn from_disk(&self, request: &Request, file: File, about: Metadata, name: String) -> Response {
-        let tag = mark(&about).map(|part| format!("{part:x}")).join("-");
+    async fn send(&self, request: &Request, file: File, found: Found) -> Response {
+        let Found { about, name, .. } = found;
+        let digest = Sha256::digest(mark(&about).map(i64::to_be_bytes).concat());
+        let tag: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         let version = Version { tag: format!("\"{tag}\""), modified: changed(&about), length: about.len() };
         let asked = version.asked(request.headers());
         let (start, length) = match &asked {
@@ -239,7 +243,7 @@ impl Endpoint for FrontEnd {
             Ok(Answer::Kept(entry)) => {
                 with_policy(entry.body.answer(&request, entry.cache).await, entry.policy.clone())
             }
-            Ok(Answer::FromDisk { file, about, name }) => self.from_disk(&request, file, about, name).await,
+            Ok(Answer::FromDisk(file, found)) => self.send(&request, file, *found).await,
             Ok(Answer::Nothing) => error::plain(StatusCode::NOT_FOUND, "there is nothing at this address"),
             Ok(Answer::NoFolder) => error::plain(
                 StatusCode::NOT_FOUND,

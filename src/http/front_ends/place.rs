@@ -11,15 +11,19 @@ const INDEX: &str = "index.html";
 /// The one folder with a dot in front that is for everybody (RFC 8615); authorities look into it, too.
 const WELL_KNOWN: &str = ".well-known";
 
+/// A file of the folder.
+#[derive(Debug)]
+pub struct Found {
+    pub file: PathBuf,
+    pub about: Metadata,
+    /// Relative to the folder, as it was asked for.
+    pub name: String,
+}
+
 /// What a path leads to.
 #[derive(Debug)]
 pub enum Place {
-    File {
-        file: PathBuf,
-        about: Metadata,
-        /// Relative to the folder, as it was asked for.
-        name: String,
-    },
+    File(Box<Found>),
     Nothing,
     /// The folder itself is not there.
     NoFolder,
@@ -56,7 +60,7 @@ fn file(root: &Path, file: &Path, name: &str) -> Place {
     let found = file.canonicalize().ok().filter(|file| file.starts_with(root));
     let found = found.and_then(|file| Some((file.metadata().ok().filter(Metadata::is_file)?, file)));
     match found {
-        Some((about, file)) => Place::File { file, about, name: name.to_owned() },
+        Some((about, file)) => Place::File(Box::new(Found { file, about, name: name.to_owned() })),
         None => Place::Nothing,
     }
 }
@@ -150,8 +154,8 @@ mod tests {
         let place = folder();
         let root = place.path().join("app");
         let found = match find(&root, path, page) {
-            Place::File { file, .. } => {
-                Some(file.strip_prefix(root.canonicalize().unwrap()).unwrap().to_owned())
+            Place::File(found) => {
+                Some(found.file.strip_prefix(root.canonicalize().unwrap()).unwrap().to_owned())
             }
             Place::Nothing => None,
             Place::NoFolder => panic!("the folder is there"),
@@ -165,6 +169,6 @@ mod tests {
         let link = place.path().join("current");
         assert!(matches!(find(&link, "/", true), Place::NoFolder));
         symlink("app", &link).unwrap();
-        assert!(matches!(find(&link, "/", true), Place::File { .. }));
+        assert!(matches!(find(&link, "/", true), Place::File(_)));
     }
 }

@@ -71,6 +71,13 @@ pub struct Family {
 /// Jobs of a state that are looked at to be counted; a longer queue is told as this long.
 const JOBS_SEEN: usize = 1_000;
 
+/// When the certificate of a process ends, and whether what its files hold now can be used.
+#[derive(Debug, Clone, Copy)]
+struct Certificate {
+    expires: DateTime<Utc>,
+    usable: bool,
+}
+
 /// Reads the figures.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -78,7 +85,7 @@ pub struct Metrics {
     options: Live,
     views: Views,
     tally: Arc<Tally>,
-    certificate: Arc<Mutex<Option<(DateTime<Utc>, bool)>>>,
+    certificate: Arc<Mutex<Option<Certificate>>>,
 }
 
 impl Metrics {
@@ -123,7 +130,8 @@ impl Metrics {
 
     /// Notes when the certificate of this process ends, and whether what its files hold now can be used.
     pub fn certificate(&self, expires: DateTime<Utc>, usable: bool) {
-        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) = Some((expires, usable));
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Certificate { expires, usable });
     }
 
     /// Tells the other processes what this one counted.
@@ -174,7 +182,7 @@ impl Metrics {
             gauge("process_resident_memory_bytes", "Resident memory of this process in bytes.", resident()),
         ];
         let certificate = *self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((expires, usable)) = certificate {
+        if let Some(Certificate { expires, usable }) = certificate {
             let expires = u64::try_from(expires.timestamp()).unwrap_or(0);
             families.push(gauge(names::CERTIFICATE_EXPIRES.0, names::CERTIFICATE_EXPIRES.1, expires));
             families.push(gauge(names::CERTIFICATE_USABLE.0, names::CERTIFICATE_USABLE.1, usable.into()));
