@@ -14,12 +14,13 @@ use tokio_util::task::TaskTracker;
 
 use super::Again;
 use super::applet::Service;
-use super::listeners::{self, Activated, Addresses};
-use super::tls::Certificate;
+use super::listeners::{self, Activated, Addresses, Over, REDIRECT};
+use super::tls::{self, Certificate};
 use super::wiring::Wired;
 use super::{notify, process, services};
 use crate::config::Loaded;
-use crate::http::front;
+use crate::http::headers::Transport;
+use crate::http::{front, redirect};
 
 /// A task that ends this often within a minute brings the process down (design: data never half there).
 const MOST_RESTARTS: usize = 5;
@@ -105,6 +106,9 @@ pub async fn spawn(
         Some(tls) => Some(Certificate::open(&loaded.resolve(&tls.certificate), &loaded.resolve(&tls.key))?),
         None => None,
     };
+    let public = super::wiring::public_url(loaded).starts_with("https://");
+    let transport = Transport::new(appliance.hsts.duration().as_secs(), public);
+    let around = front::Around { draining: stop.soft.clone(), trusted, transport };
     let mut serving: Vec<Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>> = Vec::new();
     for service in chosen {
         let Some(offset) = service.port_offset() else { continue };
@@ -114,26 +118,27 @@ pub async fn spawn(
         }
         let Some(root) = services::root(*service, wired) else { continue };
         let address = with_offset(loaded.bind, offset)?;
-        let root = front::with_context(root, stop.soft.clone(), trusted.clone());
+        let root = front::with_context(root, around.clone());
         let timing = (stop.soft.clone(), loaded.graceful);
-        let task = listeners::serve(service.name(), address, None, root, sockets, timing).await?;
+        let task = listeners::serve(service.name(), address, Over::Plain, root, sockets, timing).await?;
         serving.push(Box::pin(task));
     }
     if !single {
-        let mounted = chosen
-            .iter()
-            .filter_map(|service| Some((service.prefix()?, services::root(*service, wired)?)))
-            .collect();
         let first = services::first_setup(loaded, wired);
-        let root = front::routes(&wired.services, mounted, services::pages(loaded, wired, first.clone()));
-        let root = front::with_context(root, stop.soft.clone(), trusted.clone());
+        let root = services::front_door(loaded, wired, chosen, first.clone());
+        let root = front::with_context(root, around);
         if let Some(issuer) = &wired.issuer {
             issuer.prepare();
         }
         let timing = (stop.soft.clone(), loaded.graceful);
-        let task =
-            listeners::serve("front", appliance.listen.0, certificate.clone(), root, sockets, timing).await?;
+        let over = certificate.clone().map_or(Over::Plain, Over::Tls);
+        let task = listeners::serve("front", appliance.listen.0, over, root, sockets, timing.clone()).await?;
         serving.push(Box::pin(task));
+        if let Some(address) = appliance.redirect_http {
+            let root = redirect::routes(appliance.public_url.origin());
+            let task = listeners::serve(REDIRECT, address.0, Over::Brief, root, sockets, timing).await?;
+            serving.push(Box::pin(task));
+        }
         // Only here: a process without the page would overwrite the code of the one that has it.
         first.open().await?;
     }
@@ -158,7 +163,8 @@ pub async fn spawn(
         tracker.spawn(supervise(*service, loaded.clone(), wired.clone(), stop.clone(), report.clone()));
     }
     if let Some(certificate) = certificate {
-        tracker.spawn(reload_certificate(certificate, stop.soft.clone()));
+        let (metrics, clock) = (wired.services.metrics.clone(), wired.clock.clone());
+        tracker.spawn(tls::watch::watch(certificate, metrics, clock, stop.soft.clone()));
     }
     tracker.spawn(tell_counts(wired.clone(), stop.soft.clone()));
     tracker.spawn(forget_settings(wired.clone(), stop.soft.clone()));
@@ -235,20 +241,6 @@ async fn forget_settings(wired: Wired, stop: CancellationToken) {
                 Ok(notice) if notice.topic == "settings" => wired.services.settings.forget(),
                 Ok(_) | Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
-            },
-            () = stop.cancelled() => return,
-        }
-    }
-}
-
-/// Reads the certificate again on SIGHUP.
-async fn reload_certificate(certificate: Certificate, stop: CancellationToken) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    loop {
-        tokio::select! {
-            _ = hangup.recv() => match certificate.reload() {
-                Ok(()) => tracing::info!("certificate read again"),
-                Err(error) => tracing::error!(error = format!("{error:#}"), "certificate not changed"),
             },
             () = stop.cancelled() => return,
         }

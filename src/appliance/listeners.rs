@@ -12,11 +12,23 @@ use poem::Server;
 use poem::listener::{Acceptor, AcceptorExt, Listener, TcpAcceptor, TcpListener};
 use tokio_util::sync::CancellationToken;
 
+use super::brief::BriefAcceptor;
 use super::tls::{self, Certificate};
 use crate::http::Root;
 
 /// A connection that sends nothing is closed after this long.
 const IDLE: Duration = Duration::from_secs(75);
+
+/// The name of the address that only sends callers on to TLS.
+pub const REDIRECT: &str = "redirect";
+
+/// How a listener carries requests.
+pub enum Over {
+    Plain,
+    Tls(Certificate),
+    /// Plain, few connections at a time and none for long.
+    Brief,
+}
 
 /// Where each service listens; written to `<data>/run/addresses.json` for tools and tests.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +95,7 @@ pub fn forget(run: &Path) {
 }
 
 /// Sockets that the service manager opened and handed over (`sd_listen_fds(3)`), by the names it gave them
-/// (`FileDescriptorName=`): `front`, or the name of a service.
+/// (`FileDescriptorName=`): `front`, `redirect`, or the name of a service.
 pub struct Activated {
     names: Vec<String>,
     sockets: Mutex<listenfd::ListenFd>,
@@ -124,7 +136,7 @@ impl Activated {
 pub async fn serve(
     name: &'static str,
     address: SocketAddr,
-    certificate: Option<Certificate>,
+    over: Over,
     root: Root,
     (activated, addresses): (&Activated, &Addresses),
     (soft, graceful): (CancellationToken, Duration),
@@ -138,10 +150,11 @@ pub async fn serve(
     };
     let bound = acceptor.local_addr().first().and_then(|a| a.as_socket_addr().copied()).unwrap_or(address);
     addresses.add(name, bound);
-    tracing::info!(service = name, address = %bound, tls = certificate.is_some(), "listening");
-    let acceptor = match certificate {
-        Some(certificate) => tls::TlsAcceptor::new(acceptor, certificate).boxed(),
-        None => acceptor.boxed(),
+    tracing::info!(service = name, address = %bound, tls = matches!(over, Over::Tls(_)), "listening");
+    let acceptor = match over {
+        Over::Tls(certificate) => tls::TlsAcceptor::new(acceptor, certificate).boxed(),
+        Over::Brief => BriefAcceptor::new(acceptor).boxed(),
+        Over::Plain => acceptor.boxed(),
     };
     Ok(async move {
         Server::new_with_acceptor(acceptor)

@@ -1,9 +1,11 @@
 //! How one binary becomes services: open the ports, spawn the services, wait for the end.
 //!
-//! Lives here: selection (`applet`), adapters chosen from configuration (`wiring`), sockets (`listeners`, `tls`),
+//! Lives here: selection (`applet`), adapters chosen from configuration (`wiring`), sockets (`listeners`, `tls`,
+//! `brief`),
 //! start, drain and stop (`lifecycle`), the process as a whole (`process`). Does not: what services do (`http`, `worker`, `service`).
 
 pub mod applet;
+pub mod brief;
 pub mod lifecycle;
 pub mod listeners;
 pub mod notify;
@@ -40,6 +42,9 @@ pub async fn start(loaded: Loaded, again: Again, chosen: Vec<Service>, single: b
     }
     for warning in loaded.warnings.iter().chain(&crate::config::without_effect(&loaded.config)) {
         tracing::warn!("{warning}");
+    }
+    for (key, lack) in services::lacking_front_ends(&loaded) {
+        tracing::warn!("Appliance.FrontEnds.{key}: {lack}; it is served as soon as it is there");
     }
     if loaded.config.appliance.read_only {
         tracing::warn!(

@@ -12,7 +12,9 @@ use super::applet::Service;
 use super::wiring::Wired;
 use crate::broker::Queue;
 use crate::config::Loaded;
+use crate::config::values::WebUrl;
 use crate::http::exporter::Exporter;
+use crate::http::front_ends::{FrontEnd, Policy};
 use crate::http::layers::{Edge, Wrapped};
 use crate::http::setup::Setup as SetupPages;
 use crate::http::unbuilt::Unbuilt;
@@ -84,6 +86,36 @@ pub fn pages(
         pages.push(("/realms", shared::issuer::routes(issuer.clone(), wired.random.clone(), front::client)));
     }
     pages
+}
+
+/// The front ends whose folders are configured, by path.
+pub fn front_ends(loaded: &Loaded, wired: &Wired) -> Vec<(&'static str, FrontEnd)> {
+    let configured = &loaded.config.appliance.front_ends;
+    let issuer = wired.services.auth.issuer().url;
+    let origins = [super::wiring::public_url(loaded), issuer].map(|url| WebUrl::from(url.as_str()).origin());
+    let policy = Policy::new(&configured.content_security_policy, &origins);
+    let served = configured.folders();
+    served.map(|(_, at, folder)| (at, FrontEnd::new(at, &loaded.resolve(folder), policy.clone()))).collect()
+}
+
+/// Keys of configured front ends that cannot be served, each with the reason.
+pub fn lacking_front_ends(loaded: &Loaded) -> Vec<(&'static str, String)> {
+    let folders = loaded.config.appliance.front_ends.folders();
+    folders.filter_map(|(key, _, folder)| Some((key, FrontEnd::lacks(&loaded.resolve(folder))?))).collect()
+}
+
+/// Everything the front door serves for these services.
+pub fn front_door(loaded: &Loaded, wired: &Wired, chosen: &[Service], first: Arc<SetupPages>) -> Root {
+    let served = chosen.iter().filter_map(|service| Some((service.prefix()?, root(*service, wired)?)));
+    let mounted: front::Mounted = served.collect();
+    let pages = pages(loaded, wired, first);
+    let here = |prefix: &&str| {
+        mounted.iter().any(|(it, _)| it == prefix) || pages.iter().any(|(it, _)| it == prefix)
+    };
+    let prefixes = Service::ALL.iter().filter_map(|service| service.prefix()).chain(["/realms"]);
+    let absent = prefixes.filter(|prefix| !here(prefix)).collect();
+    let front_ends = front_ends(loaded, wired);
+    front::routes(&wired.services, front::Served { mounted, pages, front_ends, absent })
 }
 
 /// A worker that runs beside a tool for as long as the tool needs it.

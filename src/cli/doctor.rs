@@ -1,11 +1,47 @@
 //! `doctor`: reach every dependency, print what fails and what to do.
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::Common;
 use super::output::Output;
+use crate::appliance::services::lacking_front_ends;
+use crate::appliance::tls::pair;
+use crate::config::Loaded;
 use crate::service::JobState;
 use crate::service::auth::SystemAdmin;
+
+/// A name, whether it is in order, and what is to be said.
+type Finding = (String, bool, String);
+
+/// What is wrong with the certificate of the front door, as its files are now.
+fn certificate(loaded: &Loaded, now: DateTime<Utc>) -> Vec<Finding> {
+    let appliance = &loaded.config.appliance;
+    let Some(tls) = &appliance.tls else { return Vec::new() };
+    let finding = |ok, text: String| ("certificate".to_owned(), ok, text);
+    match pair::read(&loaded.resolve(&tls.certificate), &loaded.resolve(&tls.key)) {
+        Err(error) => vec![finding(false, format!("{error:#}"))],
+        Ok(pair) => {
+            let facts = pair.facts;
+            let left = format!(
+                "good until {}, days left: {}, SHA-256 {}",
+                facts.expires.format("%Y-%m-%d"),
+                facts.days_left(now),
+                facts.fingerprint
+            );
+            let concern = facts.concern(now);
+            let mut found = vec![finding(concern.is_none(), concern.unwrap_or(left))];
+            let host = appliance.public_url.host();
+            if !host.is_empty() && !facts.is_for(host) {
+                let text =
+                    format!("it is not for {host}, the host of Appliance.PublicURL: browsers will refuse it");
+                // A proxy in front may have a certificate of its own.
+                found.push(finding(!appliance.trusted_proxies.is_empty(), text));
+            }
+            found
+        }
+    }
+}
 
 /// Runs the checks; fails if one does.
 pub async fn run(common: &Common, output: &Output) -> anyhow::Result<()> {
@@ -46,6 +82,10 @@ pub async fn run(common: &Common, output: &Output) -> anyhow::Result<()> {
     for job in &failed {
         let reason = job.error.clone().unwrap_or_default();
         findings.push((format!("job {} ({})", job.job_id, job.kind), false, reason));
+    }
+    findings.extend(certificate(&loaded, wired.clock.now()));
+    for (key, lack) in lacking_front_ends(&loaded) {
+        findings.push((format!("Appliance.FrontEnds.{key}"), false, lack));
     }
     if loaded.config.appliance.read_only {
         let meaning = "Appliance.ReadOnly is set: queries are answered, nothing that is served changes";

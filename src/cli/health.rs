@@ -31,7 +31,8 @@ pub async fn run(common: &Common, output: &Output) -> anyhow::Result<()> {
     let mut said = Vec::new();
     for (pid, addresses) in processes {
         // A plain address is asked; behind TLS alone it is enough that somebody listens.
-        let plain = addresses.iter().find(|(name, _)| !tls || name.as_str() != "front");
+        let asked = |name: &str| name != listeners::REDIRECT && (!tls || name != "front");
+        let plain = addresses.iter().find(|(name, _)| asked(name));
         let text = match (plain, addresses.first_key_value()) {
             (Some((name, address)), _) => {
                 ready(reachable(*address)).await.with_context(|| format!("process {pid}, {name}"))?

@@ -19,6 +19,7 @@ pub mod output;
 pub mod query;
 pub mod serve;
 pub mod terms;
+pub mod tls;
 pub mod users;
 pub mod version;
 
@@ -122,6 +123,9 @@ enum Verb {
     /// Look at or build term files
     #[command(subcommand)]
     Terms(terms::TermsVerb),
+    /// Make a certificate for a local network
+    #[command(subcommand)]
+    Tls(tls::TlsVerb),
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -248,5 +252,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Verb::RotateSecret(verb) => verb.run(&common, &output).await,
         Verb::Token(token) => token.run(&common, &output).await,
         Verb::Terms(verb) => verb.run(&common, &output),
+        Verb::Tls(verb) => verb.run(&common, &output),
     }
 }

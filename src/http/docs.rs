@@ -4,7 +4,7 @@
 
 mod annotate;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use poem::http::{HeaderValue, header};
 use poem::web::Html;
@@ -12,6 +12,7 @@ use poem::{Endpoint, IntoResponse, Request, Response, Route, get};
 use poem_openapi::{OpenApi, OpenApiService};
 use serde_json::{Value, json};
 
+use super::fixed::Fixed;
 use super::{admin, query};
 use crate::domain::access::Api;
 use crate::service::Services;
@@ -24,25 +25,37 @@ struct Nothing;
 #[OpenApi]
 impl Nothing {}
 
-/// A fixed body with its type, cacheable.
+/// A fixed body, cacheable.
 #[derive(Clone)]
 struct Asset {
-    body: Arc<str>,
-    kind: &'static str,
+    body: Arc<Fixed>,
     cache: &'static str,
 }
 
 impl Endpoint for Asset {
     type Output = Response;
 
-    async fn call(&self, _: Request) -> poem::Result<Response> {
-        Ok(Response::builder()
-            .header(header::CONTENT_TYPE, self.kind)
-            .header(header::CACHE_CONTROL, self.cache)
-            .header(header::CONTENT_SECURITY_POLICY, POLICY)
-            .body(self.body.to_string()))
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let mut response = self.body.answer(&request, self.cache).await;
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+        Ok(response)
     }
 }
+
+/// Style and script of the UI, in memory once for all services of a process.
+static UI: LazyLock<[Arc<Fixed>; 2]> = LazyLock::new(|| {
+    let page = OpenApiService::new(Nothing, "", "").swagger_ui_html();
+    let cut = |from: &str, to: &str| -> String {
+        page.split_once(from)
+            .and_then(|(_, rest)| rest.split_once(to))
+            .map_or_else(String::new, |(inside, _)| inside.to_owned())
+    };
+    let style = cut("<style charset=\"UTF-8\">", "</style>");
+    // The bundle contains closing tags inside texts; the template's own are these two lines.
+    let script = cut("<script charset=\"UTF-8\">", "</script>\n</head>");
+    [Fixed::new("text/css; charset=utf-8", style), Fixed::new("text/javascript; charset=utf-8", script)]
+        .map(Arc::new)
+});
 
 /// The documents of the services this release serves, by the name in the choice.
 pub fn documents(services: &Services) -> [(&'static str, Value); 2] {
@@ -112,21 +125,9 @@ pub fn spell_as_published(document: &mut Value) {
 
 /// The routes below `/docs`: at the front door all documents, on a service's own port (`only`) its own.
 pub fn routes(services: &Services, only: Option<&str>) -> Route {
-    let page = OpenApiService::new(Nothing, "", "").swagger_ui_html();
-    let cut = |from: &str, to: &str| -> Arc<str> {
-        page.split_once(from)
-            .and_then(|(_, rest)| rest.split_once(to))
-            .map_or("", |(inside, _)| inside)
-            .into()
-    };
     const DAY: &str = "public, max-age=86400";
-    let style = cut("<style charset=\"UTF-8\">", "</style>");
-    // The bundle contains closing tags inside texts; the template's own are these two lines.
-    let script: Arc<str> = page
-        .split_once("<script charset=\"UTF-8\">")
-        .and_then(|(_, rest)| rest.split_once("</script>\n</head>"))
-        .map_or("", |(inside, _)| inside)
-        .into();
+    let ui = |body: &Arc<Fixed>| get(Asset { body: body.clone(), cache: DAY });
+    let [style, script] = &*UI;
     let receiver = include_str!("pages/oauth-receiver.js");
     let info = services.auth.issuer();
     let mut shown: Vec<_> = documents(services).into_iter().collect();
@@ -134,11 +135,12 @@ pub fn routes(services: &Services, only: Option<&str>) -> Route {
     let names: Vec<_> = shown.iter().map(|(name, _)| name).collect();
     let settings = json!({"clientId": info.client_id, "documents": names});
     let start = format!("const settings = {settings};\n{}", include_str!("pages/docs.js"));
-    let asset = |body: &str, kind, cache| get(Asset { body: body.into(), kind, cache });
+    let asset =
+        |body: &str, kind, cache| get(Asset { body: Arc::new(Fixed::new(kind, body.to_owned())), cache });
     let mut routes = Route::new()
         .at("/", asset(include_str!("pages/docs.html"), "text/html; charset=utf-8", "no-store"))
-        .at("/swagger-ui.css", asset(&style, "text/css; charset=utf-8", DAY))
-        .at("/swagger-ui.js", asset(&script, "text/javascript; charset=utf-8", DAY))
+        .at("/swagger-ui.css", ui(style))
+        .at("/swagger-ui.js", ui(script))
         .at("/docs.js", asset(&start, "text/javascript; charset=utf-8", "no-store"))
         .at("/oauth-receiver.js", asset(receiver, "text/javascript; charset=utf-8", DAY))
         .at(
@@ -160,6 +162,5 @@ pub fn routes(services: &Services, only: Option<&str>) -> Route {
 /// A redirect-free pointer for people who open a service's port in a browser.
 pub fn pointer() -> Response {
     Html("<!doctype html><title>Documentation</title><p>The documentation is at <a href=\"/docs\">/docs</a>.</p>")
-        .with_header(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"))
         .into_response()
 }

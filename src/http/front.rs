@@ -1,4 +1,5 @@
-//! The front door: all services under one address, with their prefixes stripped, the issuer, pages and health.
+//! The front door: all services under one address, with their prefixes stripped, the issuer, pages, front
+//! ends and health.
 
 use std::sync::Arc;
 
@@ -8,6 +9,8 @@ use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::front_ends::FrontEnd;
+use super::headers::Transport;
 use super::layers::client_address;
 use super::{Root, docs, error};
 use crate::service::Services;
@@ -57,31 +60,55 @@ pub fn readyz(services: Services) -> impl Endpoint {
     })
 }
 
+/// What the front door serves beside what is always there.
+pub struct Served {
+    pub mounted: Mounted,
+    /// Pages of our own, by path.
+    pub pages: Vec<(&'static str, BoxEndpoint<'static, Response>)>,
+    pub front_ends: Vec<(&'static str, FrontEnd)>,
+    /// Prefixes of what does not run here: they are nobody's, so that no front end answers in its place.
+    pub absent: Vec<&'static str>,
+}
+
 /// Everything the front door serves.
-pub fn routes(
-    services: &Services,
-    mounted: Mounted,
-    pages: Vec<(&'static str, BoxEndpoint<'static, Response>)>,
-) -> Root {
+pub fn routes(services: &Services, served: Served) -> Root {
     let mut routes = Route::new()
-        .at("/", get(make(|_| async { docs::pointer() })))
         .at("/healthz", get(healthz()))
         .at("/readyz", get(readyz(services.clone())))
         .nest("/docs", docs::routes(services, None));
-    for (prefix, root) in mounted {
+    if !served.front_ends.iter().any(|(path, _)| *path == "/") {
+        routes = routes.at("/", get(make(|_| async { docs::pointer() })));
+    }
+    for (prefix, root) in served.mounted {
         routes = routes.nest(prefix, root);
     }
-    for (prefix, page) in pages {
+    for (prefix, page) in served.pages {
         routes = routes.nest_no_strip(prefix, page);
+    }
+    for (path, front_end) in served.front_ends {
+        routes = routes.nest(path, front_end);
+    }
+    for prefix in served.absent {
+        let nothing = |_| async { error::plain(StatusCode::NOT_FOUND, "there is nothing at this address") };
+        routes = routes.nest(prefix, make(nothing));
     }
     routes.catch_all_error(error::render).map_to_response().boxed()
 }
 
-/// Puts on every request what it cannot know itself: who sent it (through which trusted proxies) and when to end.
-pub fn with_context(root: Root, draining: CancellationToken, trusted: Trusted) -> Root {
+/// What every request and answer of a listener gets.
+#[derive(Clone)]
+pub struct Around {
+    pub draining: CancellationToken,
+    pub trusted: Trusted,
+    pub transport: Transport,
+}
+
+/// Puts on every request what it cannot know itself, who sent it (through which trusted proxies) and when to end, and on
+/// every answer what it does not say itself.
+pub fn with_context(root: Root, around: Around) -> Root {
     let root = Arc::new(root);
     make(move |mut request: Request| {
-        let (root, draining, trusted) = (root.clone(), draining.clone(), trusted.clone());
+        let (root, around) = (root.clone(), around.clone());
         async move {
             let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
             let forwarded: Vec<String> = request
@@ -91,13 +118,16 @@ pub fn with_context(root: Root, draining: CancellationToken, trusted: Trusted) -
                 .filter_map(|value| value.to_str().ok().map(str::to_owned))
                 .collect();
             let hops: Vec<&str> = forwarded.iter().map(String::as_str).collect();
-            let client = client_address(peer, &hops, |ip| trusted(ip));
+            let client = client_address(peer, &hops, |ip| (around.trusted)(ip));
+            let protection = around.transport.of(&request, &around.trusted);
             request.extensions_mut().insert(Client(client));
-            request.extensions_mut().insert(Draining(draining));
-            Ok::<Response, poem::Error>(match root.call(request).await {
+            request.extensions_mut().insert(Draining(around.draining));
+            let mut response = match root.call(request).await {
                 Ok(response) => response.into_response(),
                 Err(failure) => error::render(failure).await,
-            })
+            };
+            protection.put(response.headers_mut());
+            Ok::<Response, poem::Error>(response)
         }
     })
     .map_to_response()

@@ -1,7 +1,7 @@
 //! The real binary, started as an operator starts it and spoken to over HTTP only.
 //!
 //! Lives here: one file per promise (`api`: every endpoint, role, level and refusal; `families`: families and cohorts;
-//! `install`: the first run by hand; `integrity`: checks, repairs and accounts by command;
+//! `front_door`: TLS, headers, compression and front ends; `install`: the first run by hand; `integrity`: checks, repairs and accounts by command;
 //! `phenopackets`: every answer against a naive scan; `kill`: nothing acknowledged is lost; `logs`: where lines go; `mail`: it arrives; `processes`: services apart;
 //! `providers`: signing in and people at each identity provider;
 //! `read_only`: nothing that is served changes; `redis`: jobs over a real Redis; `reload`: the configuration read again; `replace`: all files or none; `servers`: on what an operator of the original runs;
@@ -26,6 +26,7 @@
 mod api;
 mod bad_input;
 mod families;
+mod front_door;
 mod install;
 mod integrity;
 mod kill;

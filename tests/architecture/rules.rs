@@ -302,6 +302,7 @@ pub const RULES: &[Rule] = &[
         "the program chooses its allocator",
     ),
     Rule("libmimalloc_sys", Kept(&["crate::appliance::process"]), "the allocator is asked in one file"),
+    Rule("rcgen", Kept(&["crate::appliance::tls::make"]), "certificates are made in one file"),
     Rule("memmap2", Kept(&["crate::engine::part"]), "one reader maps files, and checks them first"),
     Rule(
         "unsafe",

@@ -1,18 +1,20 @@
 //! `Appliance`: the one section that is ours and not the original's (design: Finding things, Addresses).
 
 mod database;
+mod front;
 mod limits;
 
 use std::path::PathBuf;
 
 pub use self::{
     database::PostgreSql,
+    front::{FrontEnds, Tls},
     limits::{Limits, Privacy, Retention, Workers},
 };
 use super::{
     findings::Findings,
     tree::section,
-    values::{Engine, Listen, Network, Secret, WebUrl},
+    values::{Days, Engine, Listen, Network, Secret, WebUrl},
 };
 
 section! {
@@ -22,6 +24,12 @@ section! {
         "Listen" listen: Listen = Listen::loopback(5080), restart;
         /// Certificate and key of the front door; without them it speaks plain HTTP.
         "TLS" tls: Option<Tls> = None;
+        /// Address at which plain HTTP is sent on to the public one, such as 0.0.0.0:80; with TLS only.
+        "RedirectHTTP" redirect_http: Option<Listen> = None, restart;
+        /// Days for which browsers are told to use TLS only for this host (`Strict-Transport-Security`); 0 tells nothing.
+        "HSTSDays" hsts: Days = Days::new(365), restart;
+        /// Front ends whose files are served here.
+        "FrontEnds" front_ends: FrontEnds = FrontEnds::default();
         /// The one public address; empty means that of the front door. Sign-in, redirects and mail links use it.
         "PublicURL" public_url: WebUrl = WebUrl::default(), restart;
         /// Issuer of an OpenID Connect provider that is not Keycloak: people sign in there, accounts are not managed from
@@ -63,16 +71,6 @@ section! {
         "Workers" workers: Workers = Workers::default();
         /// PostgreSQL as the store.
         "PostgreSQL" postgresql: Option<PostgreSql> = None;
-    }
-}
-
-section! {
-    /// Certificate and key of the front door; the files are read again on SIGHUP.
-    pub struct Tls {
-        /// File with the certificate and its chain, PEM.
-        "Certificate" certificate: PathBuf = PathBuf::new(), restart;
-        /// File with the private key, PEM.
-        "Key" key: PathBuf = PathBuf::new(), restart;
     }
 }
 
@@ -135,12 +133,25 @@ section! {
 impl Appliance {
     pub(super) fn validate(&self, findings: &mut Findings) {
         if let Some(tls) = &self.tls {
-            let because = "because Appliance.TLS is present";
-            let certificate = !tls.certificate.as_os_str().is_empty();
-            findings.need("Appliance.TLS.Certificate", certificate, &format!("expected a file, {because}"));
-            let key = !tls.key.as_os_str().is_empty();
-            findings.need("Appliance.TLS.Key", key, &format!("expected a file, {because}"));
+            tls.validate(findings);
         }
+        if self.redirect_http.is_some() {
+            let path = "Appliance.RedirectHTTP";
+            findings.need(
+                path,
+                self.tls.is_some(),
+                "expected Appliance.TLS beside it: there is no TLS to send callers to",
+            );
+            let expected = "expected an https Appliance.PublicURL beside it: callers are sent there, never to the \
+                            host they name";
+            findings.need(path, self.public_url.is_https(), expected);
+            let apart =
+                self.redirect_http.is_none_or(|it| it.0.port() == 0 || it.0.port() != self.listen.0.port());
+            findings.need(path, apart, "expected another port than that of Appliance.Listen");
+        }
+        let sane = self.hsts.get() <= 3650;
+        findings.need("Appliance.HSTSDays", sane, "expected at most 3650 days");
+        self.front_ends.validate(findings);
         let clean = "expected an address without ? and #";
         findings.need("Appliance.PublicURL", !self.public_url.has_query(), clean);
         findings.need("Appliance.Instance.URL", !self.instance.url.has_query(), clean);

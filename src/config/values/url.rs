@@ -119,6 +119,11 @@ impl WebUrl {
         }
     }
 
+    /// Gives scheme, host and port, without credentials and path; empty where none is given.
+    pub fn origin(&self) -> String {
+        self.scheme().map_or_else(String::new, |scheme| format!("{scheme}://{}", self.authority()))
+    }
+
     /// Tells whether the address is of this machine.
     pub fn is_loopback(&self) -> bool {
         is_loopback_host(self.host())

@@ -7,9 +7,10 @@
 mod names;
 mod tally;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 pub use names::BOUNDS;
@@ -70,6 +71,13 @@ pub struct Family {
 /// Jobs of a state that are looked at to be counted; a longer queue is told as this long.
 const JOBS_SEEN: usize = 1_000;
 
+/// When the certificate of a process ends, and whether what its files hold now can be used.
+#[derive(Debug, Clone, Copy)]
+struct Certificate {
+    expires: DateTime<Utc>,
+    usable: bool,
+}
+
 /// Reads the figures.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -77,11 +85,12 @@ pub struct Metrics {
     options: Live,
     views: Views,
     tally: Arc<Tally>,
+    certificate: Arc<Mutex<Option<Certificate>>>,
 }
 
 impl Metrics {
     pub(super) fn new(ports: Ports, options: Live, views: Views) -> Self {
-        Self { ports, options, views, tally: Arc::default() }
+        Self { ports, options, views, tally: Arc::default(), certificate: Arc::default() }
     }
 
     /// Whether anybody may read figures; where nobody may, nothing is counted.
@@ -117,6 +126,12 @@ impl Metrics {
             self.tally.count(names::JOBS, &[("queue", queue), ("kind", kind), ("outcome", outcome)]);
             self.tally.observe(names::JOB_SECONDS, &[("queue", queue)], time);
         }
+    }
+
+    /// Notes when the certificate of this process ends, and whether what its files hold now can be used.
+    pub fn certificate(&self, expires: DateTime<Utc>, usable: bool) {
+        *self.certificate.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Certificate { expires, usable });
     }
 
     /// Tells the other processes what this one counted.
@@ -166,6 +181,12 @@ impl Metrics {
             gauge("cv3_mail_failed", "Mails of the last 30 days that did not reach everyone.", mail.failed),
             gauge("process_resident_memory_bytes", "Resident memory of this process in bytes.", resident()),
         ];
+        let certificate = *self.certificate.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Certificate { expires, usable }) = certificate {
+            let expires = u64::try_from(expires.timestamp()).unwrap_or(0);
+            families.push(gauge(names::CERTIFICATE_EXPIRES.0, names::CERTIFICATE_EXPIRES.1, expires));
+            families.push(gauge(names::CERTIFICATE_USABLE.0, names::CERTIFICATE_USABLE.1, usable.into()));
+        }
         families.push(self.queues().await?);
         // What this process counted last is part of the answer.
         self.flush().await?;

@@ -39,5 +39,17 @@ pub const JOBS: Counted =
 pub const JOB_SECONDS: Counted =
     Counted { name: "cv3_job_seconds", help: "Time of an attempt of a job.", timed: true };
 
-/// All of them.
+/// Of a process with TLS: name and help of what is looked up, not counted.
+pub const CERTIFICATE_EXPIRES: (&str, &str) = (
+    "cv3_tls_certificate_expires_seconds",
+    "When the certificate of the front door ends, in seconds since 1970.",
+);
+
+/// As above.
+pub const CERTIFICATE_USABLE: (&str, &str) = (
+    "cv3_tls_certificate_files_usable",
+    "Whether the files hold a pair that can be used: 1 or 0; with 0 the one before is served.",
+);
+
+/// All that are counted.
 pub const COUNTED: [Counted; 6] = [REQUESTS, REQUEST_SECONDS, QUERIES, QUERY_SECONDS, JOBS, JOB_SECONDS];

@@ -60,6 +60,11 @@ impl Installation {
         std::fs::write(self.folder.path().join("config.json"), text).unwrap();
     }
 
+    /// The folder that everything of this installation lies in.
+    pub fn beside(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -175,6 +180,7 @@ impl Launch<'_> {
         Node {
             child,
             log,
+            encrypted: self.args.iter().any(|arg| arg.starts_with("Appliance.TLS.")),
             data: self.installation.data(),
             addresses: BTreeMap::new(),
             base: self.installation.base(),
@@ -195,6 +201,8 @@ pub struct Node {
     log: PathBuf,
     data: PathBuf,
     base: String,
+    /// The front door speaks TLS.
+    encrypted: bool,
     /// Where each service listens, `front` for the front door.
     pub addresses: BTreeMap<String, String>,
 }
@@ -213,7 +221,12 @@ impl Node {
             status = ended(&mut self.child) => panic!("the process ended with {status} before it listened"),
         }
         let http = reqwest::Client::new();
-        for address in self.addresses.values() {
+        for (name, address) in &self.addresses {
+            if self.encrypted && name == "front" {
+                let connect = || async { tokio::net::TcpStream::connect(address).await.ok() };
+                eventually(address, connect).await;
+                continue;
+            }
             let url = format!("http://{address}/healthz");
             eventually(&url, || async {
                 http.get(&url).send().await.ok().filter(|r| r.status().is_success())

@@ -1,6 +1,13 @@
 //! TLS for the front door on rustls with ring; poem's own TLS listener would bring another crypto library.
 //!
+//! Lives here: the acceptor; `pair` reads and checks the files, `dates` knows when a certificate ends, `watch` takes up
+//! what changes, `make` makes a pair for those who have none. Does not: calls to other servers (`outbound`).
 //! The handshake runs on the connection's own task, at its first read or write, never in the accept loop.
+
+mod dates;
+pub mod make;
+pub mod pair;
+pub mod watch;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,16 +16,14 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
 use arc_swap::ArcSwap;
 use poem::http::uri::Scheme;
 use poem::listener::Acceptor;
 use poem::web::{LocalAddr, RemoteAddr};
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::{Accept, server::TlsStream};
+
+use pair::{Facts, Pair};
 
 /// A client that does not finish its handshake in this time is dropped.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -26,39 +31,27 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Certificate and key from files; read again when asked.
 #[derive(Debug, Clone)]
 pub struct Certificate {
-    held: Arc<ArcSwap<ServerConfig>>,
+    held: Arc<ArcSwap<Pair>>,
     files: Arc<(PathBuf, PathBuf)>,
 }
 
 impl Certificate {
     /// Reads and checks a PEM pair.
     pub fn open(certificate: &Path, key: &Path) -> anyhow::Result<Self> {
-        let held = Arc::new(ArcSwap::from_pointee(read(certificate, key)?));
+        let held = Arc::new(ArcSwap::from_pointee(pair::read(certificate, key)?));
         Ok(Self { held, files: Arc::new((certificate.to_owned(), key.to_owned())) })
     }
 
     /// Reads the files again; on error the old pair stays.
     pub fn reload(&self) -> anyhow::Result<()> {
-        self.held.store(Arc::new(read(&self.files.0, &self.files.1)?));
+        self.held.store(Arc::new(pair::read(&self.files.0, &self.files.1)?));
         Ok(())
     }
-}
 
-fn read(certificate: &Path, key: &Path) -> anyhow::Result<ServerConfig> {
-    let chain: Vec<_> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .with_context(|| format!("Appliance.TLS.Certificate: {}", certificate.display()))?;
-    if chain.is_empty() {
-        bail!("Appliance.TLS.Certificate: {} holds no certificate", certificate.display());
+    /// What the certificate in use says of itself.
+    pub fn facts(&self) -> Facts {
+        self.held.load().facts.clone()
     }
-    let key =
-        PrivateKeyDer::from_pem_file(key).with_context(|| format!("Appliance.TLS.Key: {}", key.display()))?;
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .context("Appliance.TLS: certificate and key do not fit each other")?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
 }
 
 /// Wraps accepted connections.
@@ -83,7 +76,8 @@ impl<A: Acceptor> Acceptor for TlsAcceptor<A> {
 
     async fn accept(&mut self) -> io::Result<(Self::Io, LocalAddr, RemoteAddr, Scheme)> {
         let (stream, local, remote, _) = self.inner.accept().await?;
-        let accept = tokio_rustls::TlsAcceptor::from(self.certificate.held.load_full()).accept(stream);
+        let accept =
+            tokio_rustls::TlsAcceptor::from(self.certificate.held.load().config.clone()).accept(stream);
         Ok((Lazy::shaking(accept), local, remote, Scheme::HTTPS))
     }
 }
