@@ -1,8 +1,10 @@
 //! `/docs`: Swagger UI and the OpenAPI documents, served by this binary alone, with a choice of documents.
 //!
-//! The UI's script and style come out of the page that poem-openapi embeds, so nothing is fetched from elsewhere.
+//! The UI's script and style come out of the page that poem-openapi embeds, so nothing is fetched from elsewhere. Beside it,
+//! in development, GraphiQL (`graphiql`).
 
 mod annotate;
+mod graphiql;
 
 use std::sync::Arc;
 
@@ -18,6 +20,9 @@ use crate::service::Services;
 
 /// Served by the documentation page only: scripts from here alone.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src *; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// How long a fixed asset may be kept.
+const DAY: &str = "public, max-age=86400";
 
 struct Nothing;
 
@@ -119,7 +124,6 @@ pub fn routes(services: &Services, only: Option<&str>) -> Route {
             .map_or("", |(inside, _)| inside)
             .into()
     };
-    const DAY: &str = "public, max-age=86400";
     let style = cut("<style charset=\"UTF-8\">", "</style>");
     // The bundle contains closing tags inside texts; the template's own are these two lines.
     let script: Arc<str> = page
@@ -132,7 +136,14 @@ pub fn routes(services: &Services, only: Option<&str>) -> Route {
     let mut shown: Vec<_> = documents(services).into_iter().collect();
     shown.retain(|(name, _)| only.is_none_or(|only| only == *name));
     let names: Vec<_> = shown.iter().map(|(name, _)| name).collect();
-    let settings = json!({"clientId": info.client_id, "documents": names});
+    let graphql = match only {
+        None => Some(format!("{}/api/graphql", services.options().public_url)),
+        Some("admin") => Some("/graphql".to_owned()),
+        Some(_) => None,
+    };
+    // What makes trying things easy belongs to development.
+    let graphql = graphql.filter(|_| services.options().development);
+    let settings = json!({"clientId": info.client_id, "documents": names, "graphiql": graphql.is_some()});
     let start = format!("const settings = {settings};\n{}", include_str!("pages/docs.js"));
     let asset = |body: &str, kind, cache| get(Asset { body: body.into(), kind, cache });
     let mut routes = Route::new()
@@ -145,6 +156,9 @@ pub fn routes(services: &Services, only: Option<&str>) -> Route {
             "/oauth-receiver.html",
             asset(include_str!("pages/oauth-receiver.html"), "text/html; charset=utf-8", "no-store"),
         );
+    if let Some(endpoint) = graphql {
+        routes = routes.nest("/graphiql", graphiql::routes(&endpoint));
+    }
     for (name, document) in shown {
         let prefix = if name == "admin" { "/api" } else { "/query" };
         let server = match only {
