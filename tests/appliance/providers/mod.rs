@@ -92,6 +92,7 @@ mod outside_providers {
         another_client_secret_is_taken_up_without_a_restart,
         the_doctor_names_what_the_client_lacks,
         attributes_of_others_stay,
+        many_accounts_are_listed_with_few_calls,
         another_provider_signs_people_in_and_nothing_more,], stand_in, keycloak);
 }
 
