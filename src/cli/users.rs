@@ -72,6 +72,13 @@ impl Person {
         }
     }
 
+    /// With this affiliation unless one was typed.
+    pub fn or_of(&mut self, affiliation: Option<&str>) {
+        if self.affiliation.is_empty() {
+            self.affiliation = affiliation.unwrap_or_default().to_owned();
+        }
+    }
+
     /// Refuses a password where we keep none.
     pub fn check_no_password(&self) -> anyhow::Result<()> {
         if self.password_stdin {

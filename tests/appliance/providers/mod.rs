@@ -98,7 +98,8 @@ mod outside_providers {
 
 mod first_account {
     promises!(setup: [
-        the_first_account_is_the_clients_admin], stand_in, keycloak);
+        the_first_account_is_the_clients_admin,
+        installing_without_a_terminal_makes_the_first_account_once], stand_in, keycloak);
 }
 
 mod port {
