@@ -66,6 +66,14 @@ pub(super) fn write(
         ])
     };
     let words = |text: &str| Part::Words(text.to_owned());
+    let network = || {
+        Part::Facts(vec![
+            ("Network", fact("network")),
+            ("Installation", fact("installation")),
+            ("Address", fact("address")),
+            ("Reason", fact("reason")),
+        ])
+    };
     let (subject, mut parts) = match (event, reader) {
         (Event::AccessRequestSubmitted, Reader::Person) => (
             "your request for an account",
@@ -155,8 +163,82 @@ pub(super) fn write(
                 fact("realm")
             ))],
         ),
+        (Event::NetworkRequestReceived, _) => (
+            "another installation wants to be in a network with you",
+            vec![
+                words(match fact("kind").as_str() {
+                    "invite" => "Another installation invites this one into its network.",
+                    _ => "Another installation asks to be let into a network of this one.",
+                }),
+                network(),
+                words(
+                    "Approve or deny it in the administration; the three words come from the other administrator.",
+                ),
+            ],
+        ),
+        (Event::NetworkRequestDecided, _) => (
+            match fact("status").as_str() {
+                "accepted" => "a request of a network was accepted",
+                _ => "a request of a network was turned down",
+            },
+            vec![
+                words(match (fact("direction").as_str(), fact("kind").as_str()) {
+                    ("out", "invite") => "This installation had invited another one.",
+                    ("out", _) => "This installation had asked to be let into a network.",
+                    (_, "invite") => "Another installation had invited this one.",
+                    _ => "Another installation had asked to be let into a network.",
+                }),
+                network(),
+            ],
+        ),
+        (Event::NodePending, _) => (
+            "a new member of a network waits for your approval",
+            vec![
+                words(
+                    "Another member let it in. Until it is approved here, it is asked nothing and answered nothing.",
+                ),
+                network(),
+            ],
+        ),
+        (Event::JobFailed, _) => (
+            "a job failed",
+            vec![
+                words("It is not tried again by itself."),
+                Part::Facts(vec![
+                    ("Job", fact("job")),
+                    ("Kind", fact("kind")),
+                    ("About", fact("about")),
+                    ("Reason", fact("reason")),
+                ]),
+                words("`cv3-backend doctor` lists the jobs that failed."),
+            ],
+        ),
+        (Event::DependencyAway, _) => (
+            "something this installation needs cannot be reached",
+            vec![
+                Part::Facts(vec![
+                    ("What", fact("what")),
+                    ("Since", fact("since")),
+                    ("It says", fact("complaint")),
+                ]),
+                words("You are told once, and again when it is back. `cv3-backend doctor` says what to do."),
+            ],
+        ),
+        (Event::DependencyBack, _) => (
+            "what could not be reached is back",
+            vec![Part::Facts(vec![
+                ("What", fact("what")),
+                ("Away since", fact("since")),
+                ("Back at", fact("until")),
+            ])],
+        ),
         (Event::Test, _) => ("a test", vec![words("This is a test: mail from here arrives.")]),
     };
+    if fact("last") == "true" {
+        parts.push(words(
+            "Mails of this kind are sent at most ten times an hour; this was the tenth. Look into the log for more.",
+        ));
+    }
     parts.extend(secret.map(|secret| Part::Copy(secret.to_owned())));
     let subject = line(&format!("{name}: {subject}"), MOST_SUBJECT);
     let (text, html) = (plain(&parts, &name, &about.url), rich(&parts, &name, &about.url));
@@ -259,15 +341,23 @@ mod tests {
         json!({
             "firstName": "<script>alert(1)</script>", "lastName": "\u{202e}x\u{1b}[31m", "email": "a@example.org",
             "affiliation": "\" onload='x' &", "justification": "one\r\nName: Somebody Else\nthree",
+            "network": "<b>", "installation": "one\r\nName: Somebody Else", "address": "\u{202e}<script>", "kind": "<b>",
+            "reason": "one\nName: Somebody Else", "about": "<script>", "complaint": "\u{1b}<b>", "what": "<script>",
         })
     }
 
-    const EVENTS: [Event; 6] = [
+    const EVENTS: [Event; 12] = [
         Event::AccessRequestSubmitted,
         Event::AccessRequestApproved,
         Event::AccessRequestDenied,
         Event::AccountCreated,
         Event::CleanupFoundInconsistencies,
+        Event::NetworkRequestReceived,
+        Event::NetworkRequestDecided,
+        Event::NodePending,
+        Event::JobFailed,
+        Event::DependencyAway,
+        Event::DependencyBack,
         Event::Test,
     ];
 
