@@ -1,7 +1,8 @@
 //! Accounts of this installation, joined from the issuer and the local entries.
 //!
-//! Lives here: reading them, and the caller's own. `make` makes accounts, `manage` changes and removes them.
+//! Lives here: reading them, and the caller's own. `keys` are what they sign in with, `make` makes accounts, `manage` changes and removes them.
 
+pub(super) mod keys;
 mod make;
 mod manage;
 
