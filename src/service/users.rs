@@ -1,10 +1,12 @@
 //! Accounts of this installation, joined from the issuer and the local entries.
 //!
-//! Lives here: reading them, and the caller's own. `keys` are what they sign in with, `make` makes accounts, `manage` changes and removes them.
+//! Lives here: reading them, and the caller's own. `keys` are what they sign in with, `make` makes accounts, `manage` changes and removes them, `remap`
+//! gives them other ids.
 
 pub(super) mod keys;
 mod make;
 mod manage;
+pub mod remap;
 
 use std::collections::{HashMap, HashSet};
 
