@@ -11,7 +11,7 @@ mod alerts;
 mod send;
 mod text;
 
-pub(super) use alerts::notify_some;
+pub(super) use alerts::{everyone, notify_some};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,8 @@ pub(super) enum Recipient {
     SystemAdmins,
     /// Whoever administers data, networks included.
     DataAdmins,
+    /// The installation's own account at the identity provider, whose mail programs of others read.
+    Installation,
 }
 
 /// Whether it was sent.

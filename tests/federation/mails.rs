@@ -201,7 +201,7 @@ async fn a_job_that_is_given_up_is_told_once() {
     }
     let told = mails(&house).await;
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0]["to"], json!(["systemAdmins"]));
+    assert_eq!(told[0]["to"], json!(["systemAdmins", "installation"]));
     assert_eq!(
         (&told[0]["facts"]["kind"], &told[0]["facts"]["reason"]),
         (&json!("ingest"), &json!("no rows"))

@@ -26,8 +26,11 @@ impl Wired {
     }
 }
 
+/// The port, and the server behind it where there is one.
+type Opened = (Arc<dyn Mail>, Option<Arc<Smtp>>);
+
 /// The configured server; else mail is logged in development, and is undeliverable elsewhere.
-pub(super) fn open(loaded: &Loaded) -> anyhow::Result<(Arc<dyn Mail>, Option<Arc<Smtp>>)> {
+pub(super) fn open(loaded: &Loaded) -> anyhow::Result<Opened> {
     let smtp = match &loaded.config.email {
         Some(email) => Some(Arc::new(Smtp::new(smtp_settings(email, super::authorities(loaded)?)))),
         None => None,

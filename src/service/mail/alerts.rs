@@ -74,6 +74,11 @@ fn called(name: &str) -> &str {
     }
 }
 
+/// Who is told what nobody's request caused.
+pub(in crate::service) fn everyone() -> Vec<Recipient> {
+    vec![Recipient::SystemAdmins, Recipient::Installation]
+}
+
 fn shortened(text: &str) -> String {
     text.chars().take(LONGEST).collect()
 }
@@ -84,7 +89,7 @@ impl Mail {
         let id = format!("job-{}-{}", job.job_id, job.updated_at.timestamp_millis());
         let about = job.key.clone().unwrap_or_default();
         let facts = json!({"job": job.job_id, "kind": job.kind, "about": about, "reason": shortened(reason)});
-        notify_some(&self.ports, id, Event::JobFailed, vec![Recipient::SystemAdmins], facts).await
+        notify_some(&self.ports, id, Event::JobFailed, everyone(), facts).await
     }
 
     /// Looks at what is not needed to write a mail down, and tells the administrators once if it has been away for ten
@@ -138,7 +143,8 @@ impl Mail {
         if broker.cache_get(FRESH).await?.is_some() {
             return Ok(());
         }
-        let addresses = self.admins(Duty::System).await?;
+        let mut addresses = self.admins(Duty::System).await?;
+        addresses.extend(self.own_address().await?);
         let bytes = serde_json::to_vec(&addresses).map_err(Failure::internal)?;
         broker.cache_put(ADDRESSES, &bytes, KNOWN).await?;
         Ok(broker.cache_put(FRESH, b"1", HOUR).await?)
@@ -149,7 +155,7 @@ impl Mail {
         let held = self.ports.broker.cache_get(ADDRESSES).await?.unwrap_or_default();
         let addresses: Vec<String> = serde_json::from_slice(&held).unwrap_or_default();
         Ok(match addresses.is_empty() {
-            true => vec![Recipient::SystemAdmins],
+            true => everyone(),
             false => addresses.into_iter().map(Recipient::Address).collect(),
         })
     }

@@ -15,6 +15,7 @@ use super::{Delivery, Mail, Outgoing, Recipient, State, outbox};
 use crate::domain::access::{Duty, may};
 use crate::domain::filter::Filter;
 use crate::domain::ids::UserId;
+use crate::identity::IdentityError;
 use crate::mail::{MailError, Message, Way};
 use crate::service::Failure;
 use crate::service::auth::Inside;
@@ -253,12 +254,25 @@ impl Mail {
                 Recipient::SystemAdmins => {
                     self.admins(Duty::System).await?.into_iter().for_each(|one| add(one, Reader::Admin));
                 }
+                Recipient::Installation => {
+                    if let Some(address) = self.own_address().await? {
+                        add(address, Reader::Admin);
+                    }
+                }
                 Recipient::DataAdmins => {
                     self.admins(Duty::Data).await?.into_iter().for_each(|one| add(one, Reader::Admin));
                 }
             }
         }
         Ok(found)
+    }
+
+    pub(super) async fn own_address(&self) -> Result<Option<String>, Failure> {
+        match self.ports.identity.own_address().await {
+            // Who may not look it up has none for us.
+            Err(IdentityError::Unsupported(_)) => Ok(None),
+            other => Ok(other?),
+        }
     }
 
     /// Where those read mail who carry a duty now.

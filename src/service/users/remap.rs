@@ -73,7 +73,13 @@ fn renamed(mapping: &mut Value, old: &str, new: &str) -> bool {
             new.clone_into(user);
             true
         }
-        Value::Object(users) => users.values_mut().fold(false, |any, user| renamed(user, old, new) || any),
+        Value::Object(users) => {
+            let mut any = false;
+            for user in users.values_mut() {
+                any |= renamed(user, old, new);
+            }
+            any
+        }
         _ => false,
     }
 }
