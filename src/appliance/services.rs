@@ -171,7 +171,8 @@ pub async fn work(
         }
         Service::Scheduler => {
             let timetable = worker::scheduler::schedule(wired.services.clone(), soft.clone());
-            tokio::join!(timetable, worker::mail::deliver(wired.services.clone(), soft));
+            let watch = worker::watch::watch(wired.services.clone(), soft.clone());
+            tokio::join!(timetable, watch, worker::mail::deliver(wired.services.clone(), soft));
             return;
         }
         // Meta queries are not part of this release; the service waits so that units and tables stay the same.

@@ -31,7 +31,7 @@ pub struct Install {
     /// Start over: what is there is moved aside, after its name is typed
     #[arg(long, conflicts_with = "non_interactive")]
     wipe: bool,
-    /// E-mail address of the first developer
+    /// E-mail address of the first developer [else: ADMIN_EMAIL of the environment]
     #[arg(long)]
     email: Option<String>,
     #[command(flatten)]
@@ -40,8 +40,11 @@ pub struct Install {
 
 impl Install {
     /// Runs the command.
-    pub async fn run(self, common: &Common, output: &Output) -> anyhow::Result<()> {
+    pub async fn run(mut self, common: &Common, output: &Output) -> anyhow::Result<()> {
         let loaded = common.load()?;
+        // What was typed goes before what the environment says (specification §3.2).
+        self.email = self.email.or_else(|| loaded.process.admin_email.clone());
+        self.person.or_of(loaded.process.admin_affiliation.as_deref());
         for warning in &loaded.warnings {
             output.say(&format!("note: {warning}"));
         }
@@ -75,7 +78,7 @@ impl Install {
         let email = match self.email.take() {
             Some(email) => email,
             None if self.non_interactive || !std::io::stdin().is_terminal() => {
-                bail!("say with --email whose the first account is")
+                bail!("say with --email, or with ADMIN_EMAIL in the environment, whose the first account is")
             }
             None => ask("E-mail address of the first developer")?,
         };

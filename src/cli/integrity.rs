@@ -11,16 +11,26 @@ pub async fn run(common: &Common, output: &Output, repair: bool) -> anyhow::Resu
     let (_, wired) = common.open().await?;
     let services = &wired.services;
     let admin = services.auth.operator::<SystemAdmin>();
-    let findings = if repair {
-        services.integrity.repair(&admin, &services.auth.inside()).await?
-    } else {
-        services.integrity.check(&admin).await?
-    };
+    let seen = services.integrity.check(&admin).await?;
+    let findings = &seen.findings;
+    if !seen.strangers.is_empty() {
+        output.say(&format!(
+            "note: these keys belong to no account here and may be another installation's, so they stay: {}",
+            seen.strangers.join(", ")
+        ));
+    }
+    if repair {
+        // What is going to be done is said before it is.
+        for finding in findings {
+            output.say(&format!("{}: {}", finding.describe(), finding.remedy));
+        }
+        services.integrity.repair(&admin, &services.auth.inside(), findings).await?;
+    }
     let shown: Vec<_> = findings
         .iter()
         .map(|f| json!({"problem": f.problem, "id": f.id, "remedy": f.remedy, "text": f.describe()}))
         .collect();
-    output.result(&json!({"findings": shown, "repaired": repair}), || {
+    output.result(&json!({"findings": shown, "repaired": repair, "leftAlone": seen.strangers}), || {
         let verb = if repair { "done" } else { "`repair`" };
         let lines =
             findings.iter().map(|finding| format!("{}\n  {verb}: {}", finding.describe(), finding.remedy));

@@ -17,6 +17,7 @@ pub mod maintenance;
 pub mod manage;
 pub mod output;
 pub mod query;
+pub mod remap;
 pub mod serve;
 pub mod terms;
 pub mod tls;

@@ -1,4 +1,4 @@
-//! `user add|reset-password` and `token`; the rest of `user` is in `accounts`.
+//! `user add|reset-password` and `token`; the rest of `user` is in `accounts` and `remap`.
 
 use std::io::{BufRead, IsTerminal};
 
@@ -9,6 +9,7 @@ use serde_json::json;
 use super::Common;
 use super::accounts::Manage;
 use super::output::Output;
+use super::remap::Remap;
 use crate::appliance::wiring::Wired;
 use crate::domain::users::{Profile, Role};
 use crate::service::auth::SystemAdmin;
@@ -21,6 +22,8 @@ pub enum UserVerb {
     Add(Add),
     #[command(flatten)]
     Manage(Manage),
+    /// Let accounts follow their people to another identity provider
+    Remap(Remap),
     /// Print a one-time password for an account
     ResetPassword {
         /// User name or e-mail
@@ -72,6 +75,13 @@ impl Person {
         }
     }
 
+    /// With this affiliation unless one was typed.
+    pub fn or_of(&mut self, affiliation: Option<&str>) {
+        if self.affiliation.is_empty() {
+            self.affiliation = affiliation.unwrap_or_default().to_owned();
+        }
+    }
+
     /// Refuses a password where we keep none.
     pub fn check_no_password(&self) -> anyhow::Result<()> {
         if self.password_stdin {
@@ -118,6 +128,7 @@ impl UserVerb {
         let admin = wired.services.auth.operator::<SystemAdmin>();
         match self {
             Self::Manage(manage) => manage.run(&wired, output).await,
+            Self::Remap(remap) => remap.run(&wired, output).await,
             Self::Add(add) => add.run(&wired, output).await,
             Self::ResetPassword { user } => {
                 if !output.is_json() && !std::io::stdout().is_terminal() {

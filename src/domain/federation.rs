@@ -106,6 +106,9 @@ pub struct Exchange {
     /// Of a sent one that was approved: who did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_by: Option<Node>,
+    /// How far administrators here were told of it by mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noticed: Option<String>,
     pub message_type: String,
     pub message_attributes: Value,
     pub message_data: Value,

@@ -1,8 +1,10 @@
 //! `/docs`: Swagger UI and the OpenAPI documents, served by this binary alone, with a choice of documents.
 //!
-//! The UI's script and style come out of the page that poem-openapi embeds, so nothing is fetched from elsewhere.
+//! The UI's script and style come out of the page that poem-openapi embeds, so nothing is fetched from elsewhere. Beside it,
+//! in development, GraphiQL (`graphiql`).
 
 mod annotate;
+mod graphiql;
 
 use std::sync::{Arc, LazyLock};
 
@@ -19,6 +21,9 @@ use crate::service::Services;
 
 /// Served by the documentation page only: scripts from here alone.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src *; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// How long a fixed asset may be kept.
+const DAY: &str = "public, max-age=86400";
 
 struct Nothing;
 
@@ -125,7 +130,6 @@ pub fn spell_as_published(document: &mut Value) {
 
 /// The routes below `/docs`: at the front door all documents, on a service's own port (`only`) its own.
 pub fn routes(services: &Services, only: Option<&str>) -> Route {
-    const DAY: &str = "public, max-age=86400";
     let ui = |body: &Arc<Fixed>| get(Asset { body: body.clone(), cache: DAY });
     let [style, script] = &*UI;
     let receiver = include_str!("pages/oauth-receiver.js");
@@ -133,7 +137,14 @@ pub fn routes(services: &Services, only: Option<&str>) -> Route {
     let mut shown: Vec<_> = documents(services).into_iter().collect();
     shown.retain(|(name, _)| only.is_none_or(|only| only == *name));
     let names: Vec<_> = shown.iter().map(|(name, _)| name).collect();
-    let settings = json!({"clientId": info.client_id, "documents": names});
+    let graphql = match only {
+        None => Some(format!("{}/api/graphql", services.options().public_url)),
+        Some("admin") => Some("/graphql".to_owned()),
+        Some(_) => None,
+    };
+    // What makes trying things easy belongs to development.
+    let graphql = graphql.filter(|_| services.options().development);
+    let settings = json!({"clientId": info.client_id, "documents": names, "graphiql": graphql.is_some()});
     let start = format!("const settings = {settings};\n{}", include_str!("pages/docs.js"));
     let asset =
         |body: &str, kind, cache| get(Asset { body: Arc::new(Fixed::new(kind, body.to_owned())), cache });
@@ -147,6 +158,9 @@ pub fn routes(services: &Services, only: Option<&str>) -> Route {
             "/oauth-receiver.html",
             asset(include_str!("pages/oauth-receiver.html"), "text/html; charset=utf-8", "no-store"),
         );
+    if let Some(endpoint) = graphql {
+        routes = routes.nest("/graphiql", graphiql::routes(&endpoint));
+    }
     for (name, document) in shown {
         let prefix = if name == "admin" { "/api" } else { "/query" };
         let server = match only {

@@ -178,6 +178,11 @@ pub trait Identity: Send + Sync + Debug {
         Ok(Vec::new())
     }
 
+    /// The mail address of this installation's own account at the provider, if there is one that has an address.
+    async fn own_address(&self) -> Result<Option<String>, IdentityError> {
+        Ok(None)
+    }
+
     /// Keeps another secret of this installation's client, once it has obtained a token with it.
     async fn replace_client_secret(&self, secret: &str) -> Result<(), IdentityError> {
         let _ = secret;

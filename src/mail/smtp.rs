@@ -11,7 +11,7 @@ use lettre::address::Envelope;
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 
 use super::{Mail, MailError, Message, Way};
@@ -50,6 +50,8 @@ pub struct SmtpSettings {
     pub sign_in: Option<(String, String)>,
     /// The server is on this host, so a password may go unencrypted (specification §3.1).
     pub loopback: bool,
+    /// Certificate authorities that are trusted besides the system's, as PEM.
+    pub authorities: Option<Vec<u8>>,
 }
 
 impl std::fmt::Debug for SmtpSettings {
@@ -111,7 +113,7 @@ async fn within<T>(work: impl Future<Output = Result<T, MailError>>) -> Result<T
 async fn connect(settings: &SmtpSettings) -> Result<AsyncSmtpConnection, MailError> {
     let unusable = |error| MailError::Unavailable(reason(&error));
     let us = ClientId::default();
-    let tls = || TlsParameters::new(settings.host.clone()).map_err(unusable);
+    let tls = || trusting(settings).map_err(unusable);
     let first = (settings.tls == Tls::Implicit).then(tls).transpose()?;
     let place = (settings.host.trim_start_matches('[').trim_end_matches(']'), settings.port);
     let mut connection = AsyncSmtpConnection::connect_tokio1(place, Some(PATIENCE), &us, first, None)
@@ -135,6 +137,15 @@ async fn connect(settings: &SmtpSettings) -> Result<AsyncSmtpConnection, MailErr
         connection.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(unusable)?;
     }
     Ok(connection)
+}
+
+/// TLS with a server whose certificate is of the system's authorities or of ours.
+fn trusting(settings: &SmtpSettings) -> Result<TlsParameters, lettre::transport::smtp::Error> {
+    let mut parameters = TlsParameters::builder(settings.host.clone());
+    if let Some(authorities) = &settings.authorities {
+        parameters = parameters.add_root_certificate(Certificate::from_pem(authorities)?);
+    }
+    parameters.build()
 }
 
 /// What the server's answer to a message means for that message.
@@ -229,6 +240,7 @@ mod tests {
             sender: None,
             sign_in: Some(("us".into(), "a password".into())),
             loopback: true,
+            authorities: None,
         }
     }
 

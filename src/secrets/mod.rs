@@ -95,6 +95,11 @@ pub trait Secrets: Send + Sync + Debug {
     /// The names of all keys that stand.
     async fn keys(&self) -> Result<Vec<String>, SecretsError>;
 
+    /// Whether others may keep keys in the same place, so that a key is not ours because it is there.
+    fn shared(&self) -> bool {
+        false
+    }
+
     async fn has_key(&self, name: &str) -> Result<bool, SecretsError>;
 
     /// SubjectPublicKeyInfo PEM; `None` = no such key.

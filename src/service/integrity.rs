@@ -1,7 +1,11 @@
 //! Whether what is kept in different places fits together, and making it fit again (specification §4.2, `check` and
 //! `repair`).
 //!
-//! Nothing here removes a subject of a source that is there, or an account. What a repair removes leads nowhere.
+//! Nothing here removes a subject of a source that is there, or an account. What a repair removes leads nowhere, and is
+//! known to be ours: a key in a store that others use too only if it was noted when it was made here, a collection of
+//! subjects only if something here wrote into it. `leftovers` are secrets, Beacon endpoints and the registry of V2.
+
+mod leftovers;
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -9,8 +13,10 @@ use serde::Serialize;
 
 use super::Failure;
 use super::auth::{As, Inside, SystemAdmin, user_key};
+use super::networks::Networks;
 use super::settings::Settings;
 use super::sources::Sources;
+use super::users::keys::{drop_named, is_ours};
 use crate::domain::filter::Filter;
 use crate::domain::ids::{SourceId, UserId};
 use crate::domain::users::UserInfo;
@@ -35,6 +41,16 @@ pub enum Problem {
     DataWithoutSource,
     /// An index part that the files lack, so that queries cannot be answered from it.
     IndexPartMissing,
+    /// The key pair of a network that is gone.
+    NetworkKeyUnused,
+    /// A secret whose document is gone.
+    SecretUnused,
+    /// A Beacon endpoint of a network that is gone.
+    BeaconWithoutNetwork,
+    /// A network of V2 installations that names some which are gone.
+    NexusMember,
+    /// A request of a V2 installation, or for a network, that is gone.
+    NexusRequest,
 }
 
 /// One thing that does not fit.
@@ -61,8 +77,26 @@ impl Finding {
             Problem::NodeWithoutNetwork => format!("the node {id} belongs to no network"),
             Problem::DataWithoutSource => format!("there are data of the source {id}, which is gone"),
             Problem::IndexPartMissing => format!("a part of the index of source {id} is missing"),
+            Problem::NetworkKeyUnused => format!("there is a key pair of the network {id}, which is gone"),
+            Problem::SecretUnused => format!("there is a secret {id}, and what it was for is gone"),
+            Problem::BeaconWithoutNetwork => {
+                format!("the Beacon endpoint {id} exposes a network that is gone")
+            }
+            Problem::NexusMember => format!("the V2 network {id} names installations that are gone"),
+            Problem::NexusRequest => {
+                format!("the V2 request {id} is of an installation, or for a network, that is gone")
+            }
         }
     }
+}
+
+/// What a check saw.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What does not fit.
+    pub findings: Vec<Finding>,
+    /// Keys that look like those of accounts, belong to none here, and are not known to be ours: they stay.
+    pub strangers: Vec<String>,
 }
 
 /// Checks and repairs.
@@ -71,16 +105,17 @@ pub struct Integrity {
     ports: Ports,
     settings: Settings,
     sources: Sources,
+    networks: Networks,
 }
 
 impl Integrity {
-    pub(super) fn new(ports: Ports, settings: Settings, sources: Sources) -> Self {
-        Self { ports, settings, sources }
+    pub(super) fn new(ports: Ports, settings: Settings, sources: Sources, networks: Networks) -> Self {
+        Self { ports, settings, sources, networks }
     }
 
     /// Everything that does not fit; changes nothing.
-    pub async fn check(&self, _: &As<SystemAdmin>) -> Result<Vec<Finding>, Failure> {
-        let mut findings = self.accounts().await?;
+    pub async fn check(&self, _: &As<SystemAdmin>) -> Result<Seen, Failure> {
+        let Seen { mut findings, strangers } = self.accounts().await?;
         let note = |problem, ids: Vec<String>, remedy| {
             ids.into_iter().map(move |id| Finding { problem, id, remedy }).collect::<Vec<_>>()
         };
@@ -92,16 +127,21 @@ impl Integrity {
         let nodes = self.settings.strays().await?;
         findings.extend(note(Problem::NodeWithoutNetwork, nodes, "removes the node"));
         findings.extend(self.sources().await?);
-        Ok(findings)
+        findings.extend(self.leftovers().await?);
+        Ok(Seen { findings, strangers })
     }
 
-    /// Repairs what `check` finds; answers what that was.
-    pub async fn repair(&self, admin: &As<SystemAdmin>, inside: &Inside) -> Result<Vec<Finding>, Failure> {
-        let findings = self.check(admin).await?;
-        for finding in &findings {
+    /// Repairs what `check` found.
+    pub async fn repair(
+        &self,
+        _: &As<SystemAdmin>,
+        inside: &Inside,
+        findings: &[Finding],
+    ) -> Result<(), Failure> {
+        for finding in findings {
             match finding.problem {
                 Problem::EntryWithoutPerson => self.deactivate(&finding.id).await?,
-                Problem::KeyWithoutUser => drop(self.ports.secrets.delete_key(&finding.id).await?),
+                Problem::KeyWithoutUser => drop_named(&self.ports, &finding.id).await?,
                 Problem::DataWithoutSource => {
                     let id = SourceId::parse(&finding.id).map_err(Failure::internal)?;
                     self.sources.drop_data(inside, &id).await?;
@@ -111,15 +151,16 @@ impl Integrity {
                     self.sources.request_index_job(&id).await?;
                 }
                 Problem::GroupMember | Problem::NodeWithoutNetwork => {}
+                _ => self.clear(finding).await?,
             }
         }
         if findings.iter().any(|f| matches!(f.problem, Problem::GroupMember | Problem::NodeWithoutNetwork)) {
             self.settings.mend(inside).await?;
         }
-        Ok(findings)
+        Ok(())
     }
 
-    async fn accounts(&self) -> Result<Vec<Finding>, Failure> {
+    async fn accounts(&self) -> Result<Seen, Failure> {
         // In the order opposite to that in which they are made, so that an account being made is not found wanting.
         let keys = self.ports.secrets.keys().await?;
         let entries = self.ports.store.users().find(&Filter::all()).await?;
@@ -144,20 +185,26 @@ impl Integrity {
         // A key whose person is known is no leftover: who was an account here may become one again.
         let known: BTreeSet<String> =
             entries.iter().map(|entry| &entry.user_id).chain(&people).map(user_key).collect();
-        let of_users = |name: &String| name.starts_with("u-") || uuid::Uuid::parse_str(name).is_ok();
-        findings.extend(keys.into_iter().filter(|name| of_users(name) && !known.contains(name)).map(|id| {
-            Finding {
-                problem: Problem::KeyWithoutUser,
-                id,
-                remedy: "deletes the key; what was encrypted with it cannot be read any more",
+        let hashed = |name: &str| name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        let of_users = |name: &String| {
+            name.strip_prefix("u-").is_some_and(hashed) || uuid::Uuid::parse_str(name).is_ok()
+        };
+        let mut strangers = Vec::new();
+        for id in keys.into_iter().filter(|name| of_users(name) && !known.contains(name)) {
+            if !is_ours(&self.ports, &id).await? {
+                strangers.push(id);
+                continue;
             }
-        }));
-        Ok(findings)
+            let remedy = "deletes the key; what was encrypted with it cannot be read any more";
+            findings.push(Finding { problem: Problem::KeyWithoutUser, id, remedy });
+        }
+        Ok(Seen { findings, strangers })
     }
 
     async fn sources(&self) -> Result<Vec<Finding>, Failure> {
         let store = &self.ports.store;
-        let mut holding: BTreeSet<SourceId> = store.subjects().sources().await?.into_iter().collect();
+        let with_subjects: BTreeSet<SourceId> = store.subjects().sources().await?.into_iter().collect();
+        let mut holding = with_subjects.clone();
         let all = Filter::all();
         holding.extend(store.datafiles().find(&all).await?.into_iter().map(|file| file.source_id));
         let named = |upload: serde_json::Value| SourceId::parse(upload.get("sourceId")?.as_str()?).ok();
@@ -165,14 +212,14 @@ impl Integrity {
         // Read after what they hold: a source is made before anything of it.
         let sources: BTreeSet<SourceId> =
             store.sources().find(&all).await?.into_iter().map(|source| source.source_id).collect();
-        let mut findings: Vec<_> = holding
-            .difference(&sources)
-            .map(|id| Finding {
-                problem: Problem::DataWithoutSource,
-                id: id.to_string(),
-                remedy: "removes what is left of the source",
-            })
-            .collect();
+        let mut findings = Vec::new();
+        for id in holding.difference(&sources) {
+            // What the original left without a source may be all there is of it.
+            if !(with_subjects.contains(id) && store.subjects().adopted(id).await?) {
+                let remedy = "removes what is left of the source";
+                findings.push(Finding { problem: Problem::DataWithoutSource, id: id.to_string(), remedy });
+            }
+        }
         for id in holding.intersection(&sources) {
             let parts =
                 store.subjects().manifest(id).await?.map(|manifest| manifest.parts).unwrap_or_default();

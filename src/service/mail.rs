@@ -4,10 +4,14 @@
 //! resolves the recipients at that moment, and has `text` write one message for each. No document holds a secret: a
 //! password, key or token is never a fact of a mail; a mail that has to tell one names it, and it is read from the
 //! secrets port when the mail is sent. What is done, or was not sent within 30 days, is removed.
+//! `alerts` are those that nobody asked for: failed jobs, and what everything depends on being away.
 //! To add an event: a variant of `Event`, its words in `text`, and `notify` where it happens.
 
+mod alerts;
 mod send;
 mod text;
+
+pub(super) use alerts::{everyone, notify_some};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -20,7 +24,7 @@ use crate::domain::filter::{Condition, Filter};
 use crate::domain::ids::UserId;
 use crate::mail::{MailError, Message, Way};
 use crate::ports::Ports;
-use crate::store::{Collection, Room};
+use crate::store::{Collection, Room, StoreError};
 
 /// How long a mail waits to be sent before nobody wants to read it any more, and what became of it can be read.
 const KEPT: TimeDelta = TimeDelta::days(30);
@@ -49,6 +53,18 @@ pub(super) enum Event {
     /// The client or secret of a realm is another one now.
     NexusCredentialChanged,
     NexusCredentialRemoved,
+    /// Another installation asks to be let into a network of ours, or invites us.
+    NetworkRequestReceived,
+    /// A request or invitation, theirs or ours, was accepted or turned down.
+    NetworkRequestDecided,
+    /// A member that another member let in waits for approval here.
+    NodePending,
+    /// A job will not be tried again.
+    JobFailed,
+    /// Something everything depends on has been away for a while.
+    DependencyAway,
+    /// It is there again.
+    DependencyBack,
     /// The operator tries whether mail arrives.
     Test,
 }
@@ -63,6 +79,10 @@ pub(super) enum Recipient {
     User(UserId),
     /// Whoever administers the system.
     SystemAdmins,
+    /// Whoever administers data, networks included.
+    DataAdmins,
+    /// The installation's own account at the identity provider, whose mail programs of others read.
+    Installation,
 }
 
 /// Whether it was sent.
@@ -160,13 +180,34 @@ pub(super) async fn post(
     facts: Value,
     secret: Option<String>,
 ) -> Result<(), Failure> {
-    let id = ports.random.uuid().to_string();
-    let mail = Outgoing {
-        id: id.clone(),
+    let mail = Outgoing { secret, ..waiting(ports, ports.random.uuid().to_string(), event, to, facts) };
+    Ok(outbox(ports).insert(&mail.id, &mail).await?)
+}
+
+/// Puts a mail into the outbox unless one of this id is there: whoever sees the same thing again writes nothing. An id is
+/// remembered as long as a mail is kept. Answers whether it was new.
+pub(super) async fn notify_once(
+    ports: &Ports,
+    id: String,
+    event: Event,
+    to: Vec<Recipient>,
+    facts: Value,
+) -> Result<bool, Failure> {
+    let mail = waiting(ports, id, event, to, facts);
+    match outbox(ports).insert(&mail.id, &mail).await {
+        Ok(()) => Ok(true),
+        Err(StoreError::Conflict(_)) => Ok(false),
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn waiting(ports: &Ports, id: String, event: Event, to: Vec<Recipient>, facts: Value) -> Outgoing {
+    Outgoing {
+        id,
         event,
         to,
         facts,
-        secret,
+        secret: None,
         state: State::Waiting,
         attempts: 0,
         created_at: ports.clock.now(),
@@ -174,8 +215,7 @@ pub(super) async fn post(
         next_attempt_at: None,
         deliveries: Vec::new(),
         reason: None,
-    };
-    Ok(outbox(ports).insert(&id, &mail).await?)
+    }
 }
 
 /// Removes what waited too long, and what has been done for as long; answers how many.

@@ -181,6 +181,8 @@ impl Services {
         let metrics = metrics::Metrics::new(ports.clone(), options.clone(), views.clone());
         let queries = queries::Queries::new(ports.clone(), options.clone(), views.clone(), metrics.clone());
         let users = users::Users::new(ports.clone(), settings.clone(), queries.clone());
+        let networks =
+            networks::Networks::new(ports.clone(), options.clone(), settings.clone(), indices.clone());
         Self {
             access_requests: access_requests::AccessRequests::new(ports.clone(), users.clone()),
             auth: auth::Auth::new(ports.clone(), options.clone(), settings.clone()),
@@ -189,17 +191,17 @@ impl Services {
             datafiles: datafiles::DataFiles::new(ports.clone()),
             groups: groups::Groups::new(ports.clone(), indices.clone()),
             ingest: ingest::Ingest::new(ports.clone(), options.clone(), commit),
-            integrity: integrity::Integrity::new(ports.clone(), settings.clone(), sources.clone()),
+            integrity: integrity::Integrity::new(
+                ports.clone(),
+                settings.clone(),
+                sources.clone(),
+                networks.clone(),
+            ),
             logs: logs::Logs::new(ports.clone()),
             mail: mail::Mail::new(ports.clone(), settings.clone(), options.clone()),
             metasources: metasources::MetaSources::new(ports.clone()),
             metrics,
-            networks: networks::Networks::new(
-                ports.clone(),
-                options.clone(),
-                settings.clone(),
-                indices.clone(),
-            ),
+            networks,
             nexus: nexus::Nexus::new(ports.clone(), options.clone()),
             pipelines: pipelines::Pipelines::new(ports.clone()),
             queries,

@@ -2,7 +2,7 @@
 //!
 //! Lives here: reading them. `manage` makes, changes and leaves them, `members` decides about nodes, `requests` asks and
 //! invites, `decisions` answers, `pursue` does what is left to do about requests and `tend` about networks, `messages`
-//! is what is sent, `answers`, `signed` and `strangers` how what comes back is read, `keys` our keys.
+//! is what is sent, `notices` what administrators are told of it all by mail, `answers`, `signed` and `strangers` how what comes back is read, `keys` our keys.
 //! Does not: how bytes get to another installation (the `peers` port).
 
 mod address;
@@ -12,6 +12,7 @@ mod keys;
 mod manage;
 mod members;
 mod messages;
+mod notices;
 mod pursue;
 mod requests;
 mod signed;

@@ -451,7 +451,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Where the key of an installation rests for its mail; the name does not give it away.
-fn installation_secret(key: &str) -> String {
+pub(super) fn installation_secret(key: &str) -> String {
     format!("nexus/installations/{}", hex(&Sha256::digest(key)))
 }
 
@@ -460,7 +460,7 @@ const WITHOUT_CLIENT: &str = "no client was made for this installation, since th
      alone";
 
 /// Where the secret of a realm's credential rests.
-fn credential_secret(realm: &str) -> String {
+pub(super) fn credential_secret(realm: &str) -> String {
     format!("nexus/credentials/{realm}")
 }
 

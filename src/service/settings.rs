@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use serde_json::{Map, Value, json};
 
 use super::auth::{AnyAdmin, As, Asker, Assistant, Caller, Inside, SystemAdmin};
-use super::mail::{Event, Recipient, notify};
+use super::mail::{Event, everyone, notify};
 use super::{Failure, Live};
 use crate::broker::{NewJob, Notice, Queue};
 use crate::domain::access::Duty;
@@ -225,8 +225,7 @@ impl Settings {
         if members + nodes > 0 {
             tracing::warn!(members, nodes, "references to nothing were removed");
             let facts = json!({"groupMembers": members, "nodes": nodes});
-            notify(&self.ports, Event::CleanupFoundInconsistencies, vec![Recipient::SystemAdmins], facts)
-                .await?;
+            notify(&self.ports, Event::CleanupFoundInconsistencies, everyone(), facts).await?;
         }
         Ok(())
     }

@@ -91,6 +91,10 @@ impl Sources {
             .update(id.as_str(), |source| {
                 let mut body = serde_json::to_value(&*source).map_err(Failure::internal)?;
                 merge(&mut body, &change);
+                // `null` removes an optional field; a required one is then missing (specification §2.4).
+                if let Some(fields) = body.as_object_mut() {
+                    fields.retain(|_, value| !value.is_null());
+                }
                 *source = checked(body)?;
                 source.record_index.capability.source = source.online;
                 Ok::<(), Failure>(())

@@ -1,12 +1,16 @@
 //! Accounts of this installation, joined from the issuer and the local entries.
 //!
-//! Lives here: reading them, and the caller's own. `make` makes accounts, `manage` changes and removes them.
+//! Lives here: reading them, and the caller's own. `keys` are what they sign in with, `make` makes accounts, `manage` changes and removes them, `remap`
+//! gives them other ids.
 
+pub(super) mod keys;
 mod make;
 mod manage;
+pub mod remap;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
 use super::Failure;
@@ -26,6 +30,16 @@ pub(super) use make::{admit_named, create};
 
 /// People asked of the issuer at once.
 const PAGE: usize = 500;
+
+/// Users that are asked about by themselves rather than looked for in the issuer's list.
+const FEW: usize = 8;
+
+/// Pages of the issuer's list that are looked through for the users of this installation: a realm may have many more
+/// people than that.
+const MOST_PAGES: usize = 20;
+
+/// Calls under way at once.
+const AT_ONCE: usize = 8;
 
 /// Reads and manages accounts.
 #[derive(Debug, Clone)]
@@ -114,16 +128,13 @@ impl Users {
         } else {
             return Err(Failure::Forbidden("your role does not allow this".into()));
         };
+        let users = self.ports.store.users().find(&Filter::all()).await?;
+        let mut profiles = self.profiles_of(&users).await?;
+        let keyed = self.keyed(&users).await?;
         let mut shown = Vec::new();
-        for user in self.ports.store.users().find(&Filter::all()).await? {
-            // The internal anonymous user can be put into groups but is no account (specification §5.5).
-            let profile = if user.internal {
-                Profile { username: "anonymous".into(), ..Profile::default() }
-            } else {
-                self.ports.identity.profile(&user.user_id).await?.unwrap_or_default()
-            };
-            let key = !user.internal && self.ports.secrets.has_key(&user_key(&user.user_id)).await?;
-            let mut body = published(&user, &profile, key);
+        for (user, key) in users.iter().zip(keyed) {
+            let profile = profiles.remove(&user.user_id).unwrap_or_default();
+            let mut body = published(user, &profile, key);
             if reduced && let Some(fields) = body.as_object_mut() {
                 for (field, empty) in [("email", json!("")), ("affiliation", json!("")), ("budget", json!(0))]
                 {
@@ -135,9 +146,58 @@ impl Users {
             {
                 fields.insert("internal".into(), true.into());
             }
-            shown.push(body);
+            shown.push((profile.username, body));
         }
-        Ok(shown)
+        // As the issuer orders its people; who has no name there comes first.
+        shown.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(shown.into_iter().map(|(_, body)| body).collect())
+    }
+
+    /// What the issuer knows of these users. Few are asked about by themselves; of many, pages of its list are read as long
+    /// as that costs fewer calls than asking about each that is still missing.
+    async fn profiles_of(&self, users: &[UserInfo]) -> Result<HashMap<UserId, Profile>, Failure> {
+        let mut found = HashMap::new();
+        // The internal anonymous user can be put into groups but is no account (specification §5.5).
+        let internal = users.iter().filter(|user| user.internal);
+        found.extend(internal.map(|user| {
+            (user.user_id.clone(), Profile { username: "anonymous".into(), ..Profile::default() })
+        }));
+        let mut missing: HashSet<UserId> =
+            users.iter().filter(|user| !user.internal).map(|user| user.user_id.clone()).collect();
+        let (mut read, mut pages) = (0, 0);
+        while missing.len() > FEW && pages < MOST_PAGES {
+            let page = match self.ports.identity.profiles(read, PAGE).await {
+                Ok(page) => page,
+                // Who only signs people in has no list.
+                Err(IdentityError::Unsupported(_)) => break,
+                Err(error) => return Err(error.into()),
+            };
+            if page.is_empty() {
+                break;
+            }
+            (read, pages) = (read + page.len(), pages + 1);
+            found.extend(page.into_iter().filter(|(id, _)| missing.remove(id)));
+        }
+        let asked = stream::iter(missing).map(|id| async move {
+            let profile = self.ports.identity.profile(&id).await?;
+            Ok::<_, Failure>(profile.map(|profile| (id, profile)))
+        });
+        let asked: Vec<_> = asked.buffer_unordered(AT_ONCE).try_collect().await?;
+        found.extend(asked.into_iter().flatten());
+        Ok(found)
+    }
+
+    /// Whether each of these users has a key.
+    async fn keyed(&self, users: &[UserInfo]) -> Result<Vec<bool>, Failure> {
+        let names: Vec<_> =
+            users.iter().map(|user| (!user.internal).then(|| user_key(&user.user_id))).collect();
+        let asked = stream::iter(names).map(|name| async move {
+            Ok::<_, Failure>(match name {
+                Some(name) => self.ports.secrets.has_key(&name).await?,
+                None => false,
+            })
+        });
+        asked.buffered(AT_ONCE).try_collect().await
     }
 
     /// Changes the caller's own display settings.

@@ -106,6 +106,12 @@ pub trait Subjects: Send + Sync + Debug {
     /// The sources that subjects are staged for or committed to, in no particular order.
     async fn sources(&self) -> Result<Vec<SourceId>, StoreError>;
 
+    /// Whether all there is of a source was left by the original, which nothing here has staged for or committed to.
+    async fn adopted(&self, source: &SourceId) -> Result<bool, StoreError> {
+        let _ = source;
+        Ok(false)
+    }
+
     /// The manifest of a source; a source nothing was committed to has none.
     async fn manifest(&self, source: &SourceId) -> Result<Option<Manifest>, StoreError>;
 

@@ -73,6 +73,8 @@ rooms! {
     Users = "user.info", id "userId", index [], unique [], durable true;
     /// Strangers who ask for an account.
     AccessRequests = "user.requests", id "requestId", index ["email", "createdAt"], unique [], durable true;
+    /// Keys of accounts that were made here.
+    Keys = "user.keys", id "keyName", index [], unique [], durable true;
     /// Who decided what about whose account, when.
     Decisions = "user.audit", id "id", index ["createdAt"], unique [], durable true;
     /// Issuer and subject to local user id, for issuers other than Keycloak.

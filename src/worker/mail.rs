@@ -11,7 +11,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Runs until cancelled; the mail under way is finished.
 pub async fn deliver(services: Services, stop: CancellationToken) {
-    let holder = uuid::Uuid::new_v4().to_string();
+    // Told from the process, so that whoever finds it dead can give back what it held (`release_of`).
+    let holder = super::holder(&services, std::process::id());
     let inside = services.auth.inside();
     while !stop.is_cancelled() {
         match services.mail.deliver(&inside, &holder).await {

@@ -7,6 +7,7 @@ pub mod database_manager;
 pub mod mail;
 pub mod query_compiler;
 pub mod scheduler;
+pub mod watch;
 
 use std::future::Future;
 use std::os::unix::ffi::OsStrExt as _;
@@ -42,12 +43,21 @@ pub async fn release_of(services: &Services, pid: u32) -> Result<(), Failure> {
             tracing::info!(queue = queue.name(), pid, released, "jobs of a dead process are taken up");
         }
     }
-    Ok(())
+    services.mail.release(&services.auth.inside(), &holder(services, pid)).await
 }
 
-/// What the names of a process's workers start with: the number of a process says little where several hosts, or
-/// containers that all begin with 1, share a broker.
+/// What a process that sends mail calls itself.
+fn holder(services: &Services, pid: u32) -> String {
+    format!("mail-{}-{pid}", place(services))
+}
+
+/// What the names of a process's workers start with.
 fn prefix(services: &Services, queue: Queue, pid: u32) -> String {
+    format!("{}-{}-{pid}-", queue.name(), place(services))
+}
+
+/// Where a process runs: its number says little where several hosts, or containers that all begin with 1, share a broker.
+fn place(services: &Services) -> String {
     let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let place = Sha256::new()
         .chain_update(rustix::system::uname().nodename().to_bytes())
@@ -56,8 +66,7 @@ fn prefix(services: &Services, queue: Queue, pid: u32) -> String {
         .chain_update([0])
         .chain_update(services.options().data_directory.as_os_str().as_bytes())
         .finalize();
-    let place: String = place.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{place}-{pid}-", queue.name())
+    place.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Runs one queue's jobs until cancelled, `width` at a time; jobs under way get until `hard` to finish.

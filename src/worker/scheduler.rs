@@ -61,6 +61,7 @@ async fn tick(services: &Services, holder: &str, running: Duration) -> Result<()
         }
         let reason = job.error.clone().unwrap_or_else(|| "the job failed".into());
         services.ingest.give_up(&inside, &job, &reason).await?;
+        services.mail.job_failed(&inside, &job, &reason).await?;
         broker.cache_put(&settled, b"1", KEEP_JOBS).await?;
     }
     if due(services, "tidy", TIDY).await? {

@@ -70,6 +70,29 @@ async fn what_does_not_fit_is_found_named_and_mended() {
     let master = MasterKey::Generated { path: folder.join("key") };
     let secrets = LocalSecrets::open(&folder.join("keystore"), master).unwrap();
     secrets.create_key(GONE, 2048).await.unwrap();
+    // Secrets of what is gone, and some that nobody here would give such a name.
+    let of_beacon = format!("beacon/{GONE}");
+    let of_installation = format!("nexus/installations/{}", "0a".repeat(32));
+    for name in [&of_beacon, &of_installation, "nexus/credentials/gone", &format!("network/{GONE}")] {
+        secrets.put(name, b"{}", None).await.unwrap();
+    }
+    let others =
+        ["beacon/of-somebody-else", "nexus/credentials/a/b", "network/of-somebody-else", "something/else"];
+    for name in others {
+        secrets.put(name, b"theirs", None).await.unwrap();
+    }
+    let lost_endpoint = "7b0c7b38-6e0e-4a0e-9a0a-1d5d1c8f0001";
+    let endpoint = json!({"endpointId": lost_endpoint, "endpointPath": "lost", "networkId": GONE,
+        "beaconAuthMethod": "noAuth", "userMapping": ada.user_id});
+    documents.put(Room::Beacon, lost_endpoint, &endpoint).await.unwrap();
+    let registered = json!({"networkKey": 7, "networkName": "V2", "networkThreshold": 0, "networkStatus": "online",
+        "installations": ["gone"]});
+    documents.put(Room::NexusNetworks, "7", &registered).await.unwrap();
+    let token = "0c7a9f2be1d64a0f8f5ad3c1b2e4f607";
+    let request = json!({"networkKey": 7, "installationKey": "gone", "token": token, "email": "a@example.org",
+        "justification": "", "ipAddress": "", "status": "pending"});
+    documents.put(Room::NexusRequests, token, &request).await.unwrap();
+    let fingerprint = "a664e86b7fc49377";
 
     let expected: BTreeSet<(String, String)> = [
         ("dataWithoutSource", GONE),
@@ -78,13 +101,32 @@ async fn what_does_not_fit_is_found_named_and_mended() {
         ("indexPartMissing", &*source),
         ("keyWithoutUser", GONE),
         ("nodeWithoutNetwork", GONE),
+        ("networkKeyUnused", GONE),
+        ("secretUnused", &*of_beacon),
+        ("secretUnused", &*of_installation),
+        ("secretUnused", "nexus/credentials/gone"),
+        ("beaconWithoutNetwork", lost_endpoint),
+        ("nexusMember", "7"),
+        ("nexusRequest", fingerprint),
     ]
     .map(|(problem, id)| (problem.to_owned(), id.to_owned()))
     .into();
     assert_eq!(checked(&installation), (false, expected.clone()));
     assert_eq!(checked(&installation), (false, expected), "a check changes nothing");
-    let (mended, printed) = installation.try_tool(&["repair", "--json"]);
+    let (mended, printed, said) = installation.try_tool_with(&["repair"], &[]);
     assert!(mended, "{printed}");
+    assert!(said.contains(&of_beacon) && said.contains(lost_endpoint), "what is removed is listed: {said}");
+    assert!(!said.contains(token) && !printed.contains(token), "a token is as good as a key");
+    for name in others {
+        assert!(secrets.get(name).await.unwrap().is_some(), "{name} is not ours");
+    }
+    for name in [&of_beacon, &of_installation, "nexus/credentials/gone", &format!("network/{GONE}")] {
+        assert!(secrets.get(name).await.unwrap().is_none(), "{name} is left");
+    }
+    let network = documents.get(Room::NexusNetworks, "7").await.unwrap().unwrap();
+    assert_eq!(network.body["installations"], json!([]));
+    assert!(documents.get(Room::NexusRequests, token).await.unwrap().is_none());
+    assert!(documents.get(Room::Beacon, lost_endpoint).await.unwrap().is_none());
 
     // The index is made anew by a running installation.
     let node = installation.serve().start().await;

@@ -2,10 +2,15 @@
 //!
 //! Where `CV3_TEST_SERVICES` names no mail server, a test says so and does nothing.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use cv3_backend::store::sqlite::SqliteStore;
+use cv3_backend::store::{Room, Store};
 use serde_json::{Value, json};
 
 use crate::support::node::text;
-use crate::support::{Client, Installation, eventually, steps};
+use crate::support::{Client, Dice, Installation, eventually, steps};
 
 /// The mail server of the tests.
 struct Server(Value);
@@ -34,6 +39,19 @@ impl Server {
         let lines = std::fs::read_to_string(text(&self.0, "received")).unwrap();
         let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         lines.filter(|line| line["to"][0] == address).collect()
+    }
+
+    /// How many messages came to each of these addresses.
+    fn times(&self, addresses: &[String]) -> Vec<usize> {
+        let lines = std::fs::read_to_string(text(&self.0, "received")).unwrap();
+        let mut came: BTreeMap<String, usize> = BTreeMap::new();
+        // The last line may be one that is being written.
+        for line in lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+            if line["data"].is_string() {
+                *came.entry(line["to"][0].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+            }
+        }
+        addresses.iter().map(|address| came.get(address).copied().unwrap_or_default()).collect()
     }
 
     /// Waits for a message to an address.
@@ -142,4 +160,93 @@ async fn a_server_that_wants_encryption_and_a_sign_in_gets_both_if_it_is_trusted
     let message = server.message(&jane).await;
     assert_eq!((&message["tls"], &message["user"]), (&json!(true), &server.0["user"]));
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn authorities_of_the_configuration_are_trusted_for_mail_too_and_no_others() {
+    let Some(server) = Server::find() else { return };
+    let installation = Installation::empty();
+    // An authority of somebody else, which is as good as none.
+    let stranger = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/outbound/keys/throw-away-authority.pem");
+    let ours = text(&server.0, "authority");
+    for (kind, tls) in [("starttls", "starttls"), ("tls", "tls")] {
+        for (authority, trusted) in [(stranger, false), (ours.as_str(), true)] {
+            let mut config = server.section(kind, &json!({"TLS": tls}));
+            config["Appliance"]["Outbound"]["CertificateAuthorities"] = authority.into();
+            installation.configure(config);
+            let me = fresh("me");
+            let (taken, _, said) = installation.try_tool_with(&["mail", "test", "--to", &me], &[]);
+            assert_eq!(taken, trusted, "{kind} with {authority}: {said}");
+            assert!(trusted || said.to_lowercase().contains("certificate"), "{said}");
+            let decided = server.decided(&me);
+            assert_eq!(decided.len(), usize::from(trusted), "{decided:?}");
+            assert!(decided.iter().all(|line| line["tls"] == true), "{decided:?}");
+        }
+    }
+}
+
+/// Puts a mail to each of so many new addresses into the outbox of an installation that does not run.
+async fn fill_outbox(installation: &Installation, number: usize) -> Vec<String> {
+    let store = SqliteStore::open(&installation.data().join("store.db")).unwrap();
+    let mut addresses = Vec::new();
+    for _ in 0..number {
+        let (id, address) = (uuid::Uuid::new_v4().to_string(), fresh("many"));
+        let now = chrono::Utc::now();
+        let mail = json!({"id": id, "event": "test", "to": [{"address": address}], "facts": {},
+            "state": "waiting", "attempts": 0, "createdAt": now});
+        store.documents().put(Room::Outbox, &id, &mail).await.unwrap();
+        addresses.push(address);
+    }
+    addresses
+}
+
+/// Waits until nothing waits in the outbox any more; answers how often each address was written to.
+async fn all_sent(server: &Server, installation: &Installation, addresses: &[String]) -> Vec<usize> {
+    let waiting = |mails: &[Value]| mails.iter().any(|mail| mail["state"] == "waiting");
+    eventually("every mail", || async { (!waiting(&listed(installation))).then_some(()) }).await;
+    server.times(addresses)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_share_one_outbox_and_send_nothing_twice() {
+    let Some(server) = Server::find() else { return };
+    let installation = Installation::new();
+    installation.configure(server.section("plain", &json!({})));
+    let addresses = fill_outbox(&installation, 24).await;
+    let (one, two) = tokio::join!(
+        installation.called("one-scheduler").start(),
+        installation.called("two-scheduler").start()
+    );
+    let sent = all_sent(&server, &installation, &addresses).await;
+    assert_eq!(sent, vec![1; addresses.len()]);
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_sending_no_mail_is_lost_and_each_kill_repeats_one_at_most() {
+    let Some(server) = Server::find() else { return };
+    let installation = Installation::new();
+    installation.configure(server.section("plain", &json!({})));
+    let addresses = fill_outbox(&installation, 60).await;
+    let written = || server.times(&addresses).iter().filter(|times| **times > 0).count();
+    let mut dice = Dice::seeded("moments of kill -9 while mail is sent", 20_260_131);
+    let mut kills = 0;
+    for round in 0..4 {
+        let before = written();
+        let node = installation.called(&format!("{round}-scheduler")).start().await;
+        // Wait until it sends, which it does at once although its predecessor held the lock when it died.
+        eventually("a message", || async { (written() > before).then_some(()) }).await;
+        tokio::time::sleep(Duration::from_millis(u64::try_from(dice.below(60)).unwrap())).await;
+        node.kill();
+        kills += usize::from(written() < addresses.len());
+    }
+    let node = installation.called("last-scheduler").start().await;
+    let sent = all_sent(&server, &installation, &addresses).await;
+    node.stop().await;
+    assert!(kills > 0, "every kill came after the last mail");
+    let twice: usize = sent.iter().map(|times| times.saturating_sub(1)).sum();
+    println!("{kills} kills while {} mails were sent; {twice} sent again", addresses.len());
+    assert!(sent.iter().all(|times| *times >= 1), "a mail is lost: {sent:?}");
+    assert!(twice <= kills, "{twice} repetitions after {kills} kills: {sent:?}");
 }

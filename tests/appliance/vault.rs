@@ -2,6 +2,8 @@
 //!
 //! Where `CV3_TEST_SERVICES` names none, the tests that need it say so and do nothing.
 
+use cv3_backend::store::sqlite::SqliteStore;
+use cv3_backend::store::{Room, Store};
 use serde_json::{Value, json};
 
 use crate::support::node::text;
@@ -131,4 +133,50 @@ async fn a_vault_that_is_away_stops_no_start_and_is_used_once_it_is_there() {
     };
     eventually("the secrets of the installation", made).await;
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_in_a_shared_vault_that_are_not_known_to_be_ours_stay() {
+    let Some(vault) = Vault::find() else { return };
+    let section = vault.section().await;
+    let installation = Installation::empty();
+    installation.configure(json!({"Vault": section}));
+    installation.add_user("developer", "ada");
+    let transit = text(&section, "TransitPath");
+    let theirs = uuid::Uuid::new_v4().to_string();
+    let rsa = json!({"type": "rsa-2048"});
+    vault.root("POST", &format!("{transit}/keys/{theirs}"), &rsa).await;
+    vault.root("POST", &format!("{transit}/keys/{theirs}/config"), &json!({"deletion_allowed": true})).await;
+    // One that was made here, and whose account is gone.
+    installation.add_user("user", "eve");
+    let listed: Value = serde_json::from_str(&installation.tool(&["user", "list", "--json"], "")).unwrap();
+    let eve = listed.as_array().unwrap().iter().find(|user| user["username"] == "eve").unwrap();
+    let eve = text(eve, "userId");
+    {
+        let store = SqliteStore::open(&installation.data().join("store.db")).unwrap();
+        for room in [Room::Users, Room::Accounts] {
+            assert!(store.documents().delete(room, &eve).await.unwrap());
+        }
+    }
+    let check = || {
+        let (fits, printed) = installation.try_tool(&["check", "--json"]);
+        (fits, serde_json::from_str::<Value>(&printed).unwrap())
+    };
+    let (fits, found) = check();
+    assert!(!fits);
+    assert_eq!(found["findings"][0]["id"], eve.as_str(), "{found}");
+    assert_eq!(
+        (found["findings"].as_array().unwrap().len(), &found["leftAlone"]),
+        (1, &json!([theirs])),
+        "{found}"
+    );
+    assert!(installation.try_tool(&["repair"]).0);
+    let there = async |key: &str| {
+        let found = vault.root("GET", &format!("{transit}/keys/{key}"), &json!({})).await;
+        found["data"]["type"].is_string()
+    };
+    assert!(there(&theirs).await, "somebody else's key is gone");
+    assert!(!there(&eve).await, "our own leftover is not");
+    let (fits, found) = check();
+    assert!(fits && found["leftAlone"] == json!([theirs]), "{found}");
 }

@@ -14,6 +14,7 @@ mod deliveries;
 mod faulty;
 mod house;
 mod interrupted;
+mod mails;
 mod members;
 mod networks;
 mod others;

@@ -1,8 +1,11 @@
-//! The client for calls to other servers over TLS: whom it trusts.
+//! The client for calls to other servers: whom it trusts over TLS, and through which proxy it calls (`proxy`).
 //!
-//! The authority, certificate and key in `keys/` are throw-away ones for these tests and protect nothing.
+//! The authorities, certificates and keys in `keys/` are throw-away ones for these tests and protect nothing.
 
 #![cfg(test)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod proxy;
 
 use std::sync::Arc;
 

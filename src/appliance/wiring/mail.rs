@@ -15,24 +15,36 @@ impl Wired {
     /// Takes up what a changed configuration says of the mail server; one that comes or goes waits for the next start.
     pub fn change_mail(&self, loaded: &Loaded) {
         if let (Some(smtp), Some(email)) = (&self.smtp, &loaded.config.email) {
-            smtp.change(smtp_settings(email));
+            match super::authorities(loaded) {
+                Ok(authorities) => smtp.change(smtp_settings(email, authorities)),
+                Err(error) => tracing::warn!(
+                    error = format!("{error:#}"),
+                    "what the configuration says of the mail server is not taken up"
+                ),
+            }
         }
     }
 }
 
+/// The port, and the server behind it where there is one.
+type Opened = (Arc<dyn Mail>, Option<Arc<Smtp>>);
+
 /// The configured server; else mail is logged in development, and is undeliverable elsewhere.
-pub(super) fn open(loaded: &Loaded) -> (Arc<dyn Mail>, Option<Arc<Smtp>>) {
-    let smtp = loaded.config.email.as_ref().map(|email| Arc::new(Smtp::new(smtp_settings(email))));
+pub(super) fn open(loaded: &Loaded) -> anyhow::Result<Opened> {
+    let smtp = match &loaded.config.email {
+        Some(email) => Some(Arc::new(Smtp::new(smtp_settings(email, super::authorities(loaded)?)))),
+        None => None,
+    };
     let mail: Arc<dyn Mail> = match &smtp {
         Some(smtp) => smtp.clone(),
         None if loaded.mode == Mode::Development => Arc::new(LogMail),
         None => Arc::new(Nowhere),
     };
-    (mail, smtp)
+    Ok((mail, smtp))
 }
 
 /// What the section says, with what it leaves to the port and the server (specification §3.1).
-fn smtp_settings(email: &Email) -> SmtpSettings {
+fn smtp_settings(email: &Email, authorities: Option<Vec<u8>>) -> SmtpSettings {
     let smtp = &email.smtp;
     let loopback = is_loopback_host(&smtp.host);
     let tls = match smtp.tls {
@@ -54,5 +66,6 @@ fn smtp_settings(email: &Email) -> SmtpSettings {
             .then(|| sender.to_owned()),
         sign_in: sign_in.required.then(|| (sign_in.username.clone(), sign_in.password.expose().clone())),
         loopback,
+        authorities,
     }
 }

@@ -83,7 +83,7 @@ pub async fn open(loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Wired> {
     };
     let options = options(loaded);
     let (identity, issuer) = identity::open(loaded, &doors, &options.public_url, &options.redirect_urls)?;
-    let (mail, smtp) = mail::open(loaded);
+    let (mail, smtp) = mail::open(loaded)?;
     let Doors { store, broker, secrets, clock, random } = doors;
     let ports = Ports {
         store,

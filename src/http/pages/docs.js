@@ -6,6 +6,13 @@ for (const name of settings.documents) {
 const wanted = new URLSearchParams(location.search).get('document');
 if (settings.documents.includes(wanted)) choice.value = wanted;
 
+if (settings.graphiql) {
+  const link = document.createElement('a');
+  link.href = '/docs/graphiql/';
+  link.textContent = 'GraphQL';
+  document.querySelector('header strong').after(link);
+}
+
 function show() {
   const ui = SwaggerUIBundle({
     dom_id: '#ui',

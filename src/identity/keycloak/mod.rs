@@ -269,6 +269,13 @@ impl Identity for Keycloak {
         }
     }
 
+    async fn own_address(&self) -> Result<Option<String>, IdentityError> {
+        match self.manages() {
+            true => self.address_of_service().await,
+            false => Ok(None),
+        }
+    }
+
     async fn replace_client_secret(&self, secret: &str) -> Result<(), IdentityError> {
         self.adopt_secret(secret).await
     }

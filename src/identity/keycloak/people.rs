@@ -101,6 +101,18 @@ impl Keycloak {
         Ok(Some(reply.ok("looking up a person", "view-users")?.body))
     }
 
+    /// The address of the user behind our own client (specification §14.4).
+    pub(super) async fn address_of_service(&self) -> Result<Option<String>, IdentityError> {
+        let claims = super::roles::claims(&self.service_token().await?);
+        let Some(id) = claims.get("sub").and_then(Value::as_str).and_then(|sub| UserId::parse(sub).ok())
+        else {
+            return Ok(None);
+        };
+        let shown = self.representation(&id).await?;
+        let email = shown.as_ref().and_then(|shown| shown.get("email")).and_then(Value::as_str);
+        Ok(email.filter(|email| !email.is_empty()).map(str::to_owned))
+    }
+
     /// People by a query of `GET /users`; Keycloak orders them by user name and leaves out those behind clients.
     pub(super) async fn people(
         &self,

@@ -163,6 +163,11 @@ impl Secrets for VaultSecrets {
         transit::list(&self.session).await
     }
 
+    /// A transit mount is often that of several installations.
+    fn shared(&self) -> bool {
+        true
+    }
+
     async fn has_key(&self, name: &str) -> Result<bool, SecretsError> {
         Ok(transit::read(&self.session, name).await?.is_some())
     }

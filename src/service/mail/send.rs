@@ -15,6 +15,7 @@ use super::{Delivery, Mail, Outgoing, Recipient, State, outbox};
 use crate::domain::access::{Duty, may};
 use crate::domain::filter::Filter;
 use crate::domain::ids::UserId;
+use crate::identity::IdentityError;
 use crate::mail::{MailError, Message, Way};
 use crate::service::Failure;
 use crate::service::auth::Inside;
@@ -92,6 +93,11 @@ impl Outgoing {
 }
 
 impl Mail {
+    /// Gives back what a process held that is known to be dead; nobody waits for the end of its lease.
+    pub async fn release(&self, _: &Inside, holder: &str) -> Result<(), Failure> {
+        Ok(self.ports.broker.unlock(LOCK, holder).await?)
+    }
+
     /// Sends one mail that is due; `false` = there is none, no way to send it, or another process is at it.
     pub async fn deliver(&self, _: &Inside, holder: &str) -> Result<bool, Failure> {
         if self.ports.mail.way() == Way::Nowhere || self.due().await?.is_none() || !self.hold(holder).await? {
@@ -246,16 +252,35 @@ impl Mail {
                     }
                 }
                 Recipient::SystemAdmins => {
-                    for user in self.ports.store.users().find(&Filter::all()).await? {
-                        if user.active
-                            && !user.internal
-                            && may(user.role, Duty::System)
-                            && let Some(address) = self.address_of(&user.user_id).await?
-                        {
-                            add(address, Reader::Admin);
-                        }
+                    self.admins(Duty::System).await?.into_iter().for_each(|one| add(one, Reader::Admin));
+                }
+                Recipient::Installation => {
+                    if let Some(address) = self.own_address().await? {
+                        add(address, Reader::Admin);
                     }
                 }
+                Recipient::DataAdmins => {
+                    self.admins(Duty::Data).await?.into_iter().for_each(|one| add(one, Reader::Admin));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn own_address(&self) -> Result<Option<String>, Failure> {
+        match self.ports.identity.own_address().await {
+            // Who may not look it up has none for us.
+            Err(IdentityError::Unsupported(_)) => Ok(None),
+            other => Ok(other?),
+        }
+    }
+
+    /// Where those read mail who carry a duty now.
+    pub(super) async fn admins(&self, duty: Duty) -> Result<Vec<String>, Failure> {
+        let mut found = Vec::new();
+        for user in self.ports.store.users().find(&Filter::all()).await? {
+            if user.active && !user.internal && may(user.role, duty) {
+                found.extend(self.address_of(&user.user_id).await?);
             }
         }
         Ok(found)

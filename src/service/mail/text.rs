@@ -3,9 +3,12 @@
 //!
 //! What a stranger typed is never repeated to an address that a stranger typed: nobody writes to others through us.
 
+mod form;
+
 use serde_json::Value;
 
 use super::Event;
+use form::{Part, plain, rich};
 
 /// Most characters of one fact.
 const MOST: usize = 4_000;
@@ -38,15 +41,6 @@ pub(super) struct Written {
     pub html: String,
 }
 
-/// A part of a mail.
-enum Part {
-    Words(String),
-    /// Labelled facts.
-    Facts(Vec<(&'static str, String)>),
-    /// To be copied as it stands.
-    Copy(String),
-}
-
 /// Writes a mail for one kind of reader; `secret` is what it has to tell, if that is why it is sent.
 pub(super) fn write(
     event: Event,
@@ -66,6 +60,14 @@ pub(super) fn write(
         ])
     };
     let words = |text: &str| Part::Words(text.to_owned());
+    let network = || {
+        Part::Facts(vec![
+            ("Network", fact("network")),
+            ("Installation", fact("installation")),
+            ("Address", fact("address")),
+            ("Reason", fact("reason")),
+        ])
+    };
     let (subject, mut parts) = match (event, reader) {
         (Event::AccessRequestSubmitted, Reader::Person) => (
             "your request for an account",
@@ -155,8 +157,82 @@ pub(super) fn write(
                 fact("realm")
             ))],
         ),
+        (Event::NetworkRequestReceived, _) => (
+            "another installation wants to be in a network with you",
+            vec![
+                words(match fact("kind").as_str() {
+                    "invite" => "Another installation invites this one into its network.",
+                    _ => "Another installation asks to be let into a network of this one.",
+                }),
+                network(),
+                words(
+                    "Approve or deny it in the administration; the three words come from the other administrator.",
+                ),
+            ],
+        ),
+        (Event::NetworkRequestDecided, _) => (
+            match fact("status").as_str() {
+                "accepted" => "a request of a network was accepted",
+                _ => "a request of a network was turned down",
+            },
+            vec![
+                words(match (fact("direction").as_str(), fact("kind").as_str()) {
+                    ("out", "invite") => "This installation had invited another one.",
+                    ("out", _) => "This installation had asked to be let into a network.",
+                    (_, "invite") => "Another installation had invited this one.",
+                    _ => "Another installation had asked to be let into a network.",
+                }),
+                network(),
+            ],
+        ),
+        (Event::NodePending, _) => (
+            "a new member of a network waits for your approval",
+            vec![
+                words(
+                    "Another member let it in. Until it is approved here, it is asked nothing and answered nothing.",
+                ),
+                network(),
+            ],
+        ),
+        (Event::JobFailed, _) => (
+            "a job failed",
+            vec![
+                words("It is not tried again by itself."),
+                Part::Facts(vec![
+                    ("Job", fact("job")),
+                    ("Kind", fact("kind")),
+                    ("About", fact("about")),
+                    ("Reason", fact("reason")),
+                ]),
+                words("`cv3-backend doctor` lists the jobs that failed."),
+            ],
+        ),
+        (Event::DependencyAway, _) => (
+            "something this installation needs cannot be reached",
+            vec![
+                Part::Facts(vec![
+                    ("What", fact("what")),
+                    ("Since", fact("since")),
+                    ("It says", fact("complaint")),
+                ]),
+                words("You are told once, and again when it is back. `cv3-backend doctor` says what to do."),
+            ],
+        ),
+        (Event::DependencyBack, _) => (
+            "what could not be reached is back",
+            vec![Part::Facts(vec![
+                ("What", fact("what")),
+                ("Away since", fact("since")),
+                ("Back at", fact("until")),
+            ])],
+        ),
         (Event::Test, _) => ("a test", vec![words("This is a test: mail from here arrives.")]),
     };
+    if fact("last") == "true" {
+        parts.push(words(
+            "Mails of this kind are sent at most ten times an hour; this was the tenth. Look into the log for more.",
+        ));
+    }
     parts.extend(secret.map(|secret| Part::Copy(secret.to_owned())));
     let subject = line(&format!("{name}: {subject}"), MOST_SUBJECT);
     let (text, html) = (plain(&parts, &name, &about.url), rich(&parts, &name, &about.url));
@@ -189,62 +265,6 @@ fn line(text: &str, most: usize) -> String {
         .to_owned()
 }
 
-fn plain(parts: &[Part], name: &str, url: &str) -> String {
-    let mut text = String::new();
-    for part in parts {
-        match part {
-            Part::Words(words) => text.push_str(words),
-            Part::Facts(facts) => {
-                // A line of a fact never looks like a label.
-                let facts =
-                    facts.iter().map(|(label, fact)| format!("{label}: {}", fact.replace('\n', "\n    ")));
-                text.push_str(&facts.collect::<Vec<_>>().join("\n"));
-            }
-            Part::Copy(secret) => text.push_str(&format!("    {}", secret.replace('\n', "\n    "))),
-        }
-        text.push_str("\n\n");
-    }
-    text.push_str(&format!("-- \n{name}\n{url}\n"));
-    text
-}
-
-fn rich(parts: &[Part], name: &str, url: &str) -> String {
-    let mut html = String::from("<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><body>\n");
-    for part in parts {
-        match part {
-            Part::Words(words) => html.push_str(&format!("<p>{}</p>\n", escaped(words))),
-            Part::Facts(facts) => {
-                html.push_str("<table>\n");
-                for (label, fact) in facts {
-                    let fact = escaped(fact).replace('\n', "<br>");
-                    html.push_str(&format!("<tr><th align=\"left\">{label}</th><td>{fact}</td></tr>\n"));
-                }
-                html.push_str("</table>\n");
-            }
-            Part::Copy(secret) => html.push_str(&format!("<pre>{}</pre>\n", escaped(secret))),
-        }
-    }
-    let (name, url) = (escaped(name), escaped(url));
-    html.push_str(&format!("<hr><p>{name}<br><a href=\"{url}\">{url}</a></p>\n</body></html>\n"));
-    html
-}
-
-/// Text for an element or an attribute in double quotes (HTML §13.1.2).
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-    }
-    safe
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -259,15 +279,23 @@ mod tests {
         json!({
             "firstName": "<script>alert(1)</script>", "lastName": "\u{202e}x\u{1b}[31m", "email": "a@example.org",
             "affiliation": "\" onload='x' &", "justification": "one\r\nName: Somebody Else\nthree",
+            "network": "<b>", "installation": "one\r\nName: Somebody Else", "address": "\u{202e}<script>", "kind": "<b>",
+            "reason": "one\nName: Somebody Else", "about": "<script>", "complaint": "\u{1b}<b>", "what": "<script>",
         })
     }
 
-    const EVENTS: [Event; 6] = [
+    const EVENTS: [Event; 12] = [
         Event::AccessRequestSubmitted,
         Event::AccessRequestApproved,
         Event::AccessRequestDenied,
         Event::AccountCreated,
         Event::CleanupFoundInconsistencies,
+        Event::NetworkRequestReceived,
+        Event::NetworkRequestDecided,
+        Event::NodePending,
+        Event::JobFailed,
+        Event::DependencyAway,
+        Event::DependencyBack,
         Event::Test,
     ];
 

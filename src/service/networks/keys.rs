@@ -95,15 +95,42 @@ impl Networks {
     /// Drops the pair of a network that is not here, unless a request of ours is signed with it; changes of networks are
     /// locked out.
     pub(super) async fn drop_unused_key(&self, network: &NetworkId) -> Result<bool, Failure> {
-        let store = &self.ports.store;
-        if store.networks().get(network.as_str()).await?.is_some() {
-            return Ok(false);
-        }
-        let asked = store.messages().find(&Filter::equals("networkId", network.as_str())).await?;
-        if asked.iter().any(|asked| asked.awaits_them() || asked.is_half_stored()) {
+        if self.needs_key(network).await? {
             return Ok(false);
         }
         self.drop_key(network).await
+    }
+
+    /// Networks that there are pairs for which nothing needs.
+    pub(in crate::service) async fn unused_keys(&self) -> Result<Vec<NetworkId>, Failure> {
+        // One at a time, as whatever makes a pair is: what it is for is stored before others have their turn.
+        let mut unused = Vec::new();
+        for network in self.keyed().await? {
+            if uuid::Uuid::parse_str(network.as_str()).is_ok()
+                && !self.alone(self.needs_key(&network)).await?
+            {
+                unused.push(network);
+            }
+        }
+        Ok(unused)
+    }
+
+    /// Drops the pair of a network unless something needs it.
+    pub(in crate::service) async fn drop_key_unless_needed(
+        &self,
+        network: &NetworkId,
+    ) -> Result<bool, Failure> {
+        self.alone(self.drop_unused_key(network)).await
+    }
+
+    /// Whether a pair is that of a network that is here, or a request of ours is signed with it.
+    async fn needs_key(&self, network: &NetworkId) -> Result<bool, Failure> {
+        let store = &self.ports.store;
+        if store.networks().get(network.as_str()).await?.is_some() {
+            return Ok(true);
+        }
+        let asked = store.messages().find(&Filter::equals("networkId", network.as_str())).await?;
+        Ok(asked.iter().any(|asked| asked.awaits_them() || asked.is_half_stored()))
     }
 
     /// Networks that there are pairs for.

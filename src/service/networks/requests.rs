@@ -150,6 +150,7 @@ impl Networks {
             next_attempt_at: Some(now + ASKED_EVERY),
             delivery: None,
             answered_by: None,
+            noticed: None,
             message_type: message.message_type.into(),
             message_attributes: serde_json::to_value(&message.message_attributes)
                 .map_err(Failure::internal)?,

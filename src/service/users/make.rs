@@ -4,6 +4,7 @@ use std::future::Future;
 
 use serde_json::json;
 
+use super::keys::{drop_key, make_key};
 use super::{Users, changed};
 use crate::domain::access::may_grant;
 use crate::domain::ids::UserId;
@@ -12,12 +13,9 @@ use crate::identity::{IdentityError, Invitation, NewAccount};
 use crate::ports::Ports;
 use crate::service::Failure;
 use crate::service::alone::alone as one_at_a_time;
-use crate::service::auth::{As, SystemAdmin, user_key};
+use crate::service::auth::{As, SystemAdmin};
 use crate::service::mail::{Event, Recipient, notify};
 use crate::store::StoreError;
-
-/// Size of users' keys (specification §3.3).
-const USER_KEY_BITS: usize = 4096;
 
 /// An account that may be used now.
 #[derive(Clone, PartialEq, Eq)]
@@ -158,7 +156,7 @@ impl Users {
                 // With our own issuer an account without an entry is what was left of one that was never finished.
                 Some(id) if entry.is_some() || self.ports.identity.issuer().is_none() => {
                     may_give(admin, entry.map(|entry| entry.role).unwrap_or_default())?;
-                    self.ports.secrets.create_key(&user_key(&id), USER_KEY_BITS).await?;
+                    make_key(&self.ports, &id).await?;
                     self.write(&id, budget, |entry| entry.active = true).await?;
                     changed(&self.ports, &id).await?;
                     Ok(Made { user_id: id, one_time_password: None })
@@ -194,7 +192,7 @@ impl Users {
 
     /// Makes the key with which details are sealed and signing in is permitted; a no-op where there is one.
     pub(super) async fn make_key(&self, id: &UserId) -> Result<(), Failure> {
-        Ok(self.ports.secrets.create_key(&user_key(id), USER_KEY_BITS).await?)
+        make_key(&self.ports, id).await
     }
 }
 
@@ -258,7 +256,7 @@ async fn admit(
 
 /// Gives an account of the provider its entry and key here; a role that holds the new one stays.
 async fn attach(ports: &Ports, id: &UserId, role: Role, budget: i64) -> Result<(), Failure> {
-    ports.secrets.create_key(&user_key(id), USER_KEY_BITS).await?;
+    make_key(ports, id).await?;
     let change = |entry: &mut UserInfo| {
         if !entry.role.holds(role) {
             entry.role = role;
@@ -314,7 +312,7 @@ async fn remove_unfinished(ports: &Ports, profile: &Profile) -> Result<(), Failu
 
 /// Takes back key and account of somebody without an entry.
 async fn undo(ports: &Ports, id: &UserId) -> Result<(), Failure> {
-    ports.secrets.delete_key(&user_key(id)).await?;
+    drop_key(ports, id).await?;
     ports.identity.delete(id).await?;
     Ok(())
 }
@@ -342,7 +340,7 @@ async fn create_alone(
     abort_if_asked();
     let made = async {
         if new.allow_login {
-            ports.secrets.create_key(&user_key(&id), USER_KEY_BITS).await?;
+            make_key(ports, &id).await?;
         }
         ports.store.users().insert(id.as_str(), &entry).await?;
         Ok::<(), Failure>(())

@@ -4,6 +4,7 @@
 
 use serde_json::json;
 
+use super::keys::drop_key;
 use super::make::{alone, may_give, refused};
 use super::{Users, changed};
 use crate::domain::filter::Filter;
@@ -105,7 +106,7 @@ impl Users {
         alone(&self.ports, async {
             self.target(admin, id).await?;
             self.spare_last_developer(id).await?;
-            self.ports.secrets.delete_key(&user_key(id)).await?;
+            drop_key(&self.ports, id).await?;
             self.settle(id, true).await
         })
         .await?;
@@ -129,7 +130,7 @@ impl Users {
                 };
                 self.ports.store.users().update(id.as_str(), off).await?;
             }
-            self.ports.secrets.delete_key(&user_key(id)).await?;
+            drop_key(&self.ports, id).await?;
             self.settle(id, true).await?;
             let groups = self.ports.store.groups();
             for group in groups.find(&Filter::contains("assignedUsers", id.as_str())).await? {

@@ -4,7 +4,7 @@ use cv3_backend::domain::access::{Api, Operation};
 use cv3_backend::domain::users::Role;
 use serde_json::{Value, json};
 
-use super::{Answer, Caller, NOTHING, patch};
+use super::{Answer, Caller, NOTHING, change_with, patch};
 use crate::support::{Installation, steps};
 
 /// A field, and the operation of REST that it is. Ids in capitals stand for nothing that is there.
@@ -198,3 +198,169 @@ fn the_written_schema_is_the_one_that_is_served() {
     let written = std::fs::read_to_string(path).unwrap_or_default();
     assert!(written == sdl, "{path} is out of date: `just generate` writes it anew");
 }
+
+/// The code of a refusal, checked to be one of the whole request.
+fn refusal(answer: &Answer) -> String {
+    assert_eq!(answer.status, 400, "{answer:?}");
+    code(&answer.json()).unwrap_or_else(|| panic!("{answer:?}")).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_asks_for_too_much_is_refused_by_name_and_usual_ones_pass() {
+    let installation = Installation::new();
+    let node = installation.serve().start().await;
+    let caller = Caller::of(&node);
+    let token = node.client("ada").await.token().await;
+    let graphql = async |query: &str| ask(&caller, Some(&token), query).await;
+    let lists = "{me {username role} sources {sourceId sourceName displayName owner online recordIndex {recordCount}}
+        groups {groupId groupName discoveryPolicy assignedUsers} users {userId username email role active}
+        networks {networkId networkName nodes {nodeId nodeName nodeUrl}} pipelines metaSources queries {query status}}";
+    for query in [
+        lists,
+        "{users(limit: 1000) {userId username email firstName lastName role active budget}}",
+        USUAL_INTROSPECTION,
+    ] {
+        let answer = graphql(query).await;
+        assert!(answer.status == 200 && answer.json()["errors"].is_null(), "{answer:?}");
+    }
+    let wide: Vec<String> = (0..60).map(|n| format!("a{n}: users(limit: 1000) {{userId email}}")).collect();
+    let inner = "ofType {".repeat(13) + "name" + &"}".repeat(13);
+    let deep = format!("{{__type(name: \"Query\") {{fields {{type {{{inner}}}}}}}}}");
+    let doubled: String =
+        (1..30).map(|n| format!("fragment f{n} on Query {{...f{} ...f{}}} ", n + 1, n + 1)).collect();
+    for (query, expected) in [
+        (format!("{{{}}}", wide.join(" ")), "TOO_COMPLEX"),
+        ("{networks(limit: 1000) {nodes(limit: 1000) {nodeId}}}".into(), "TOO_COMPLEX"),
+        (deep, "TOO_DEEP"),
+        (format!("{{...f1}} {doubled} fragment f30 on Query {{me {{userId}}}}"), "TOO_MANY_FIELDS"),
+        (format!("{{__schema {{{}}}}}", "types {name} ".repeat(300)), "TOO_MANY_FIELDS"),
+    ] {
+        assert_eq!(refusal(&graphql(&query).await), expected, "{query:.200}");
+    }
+    // What a variable says weighs as if it stood there.
+    let paged = "query($limit: Int!) {networks(limit: $limit) {nodes(limit: $limit) {nodeId}}}";
+    for (limit, status) in [(10, 200), (1_000, 400)] {
+        let body = json!({"query": paged, "variables": {"limit": limit}});
+        let answer = caller.with_body("POST", "/api/graphql", Some(&token), &body).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_come_in_pages() {
+    let installation = Installation::new();
+    let node = installation.serve().start().await;
+    let caller = Caller::of(&node);
+    let ada = node.client("ada").await;
+    let token = ada.token().await;
+    for name in ["one", "three", "two"] {
+        steps::source(&ada, name).await;
+    }
+    let names = async |page: &str| {
+        let answer = ask(&caller, Some(&token), &format!("{{sources{page} {{sourceName}}}}")).await.json();
+        let sources = answer["data"]["sources"].as_array().unwrap_or_else(|| panic!("{answer}")).clone();
+        sources.iter().map(|source| source["sourceName"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names("").await, ["one", "three", "two"]);
+    assert_eq!(names("(limit: 2)").await, ["one", "three"]);
+    assert_eq!(names("(skip: 2, limit: 2)").await, ["two"]);
+    assert!(names("(skip: 9)").await.is_empty());
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn null_removes_what_it_removes_in_rest() {
+    let installation = Installation::new();
+    let node = installation.serve().start().await;
+    let caller = Caller::of(&node);
+    let ada = node.client("ada").await;
+    let token = ada.token().await;
+    let graphql = async |query: &str| ask(&caller, Some(&token), query).await.json();
+    let described = json!({"sourceName": "clinic", "sourceDescription": "old", "owner": "old",
+        "sourceUrl": "https://example.org", "indexUrl": "https://example.org/index"});
+    let (one, two) = (steps::create(&ada, "/sources/", &described).await, {
+        let mut other = described.clone();
+        other["sourceName"] = "other".into();
+        steps::create(&ada, "/sources/", &other).await
+    });
+    patch(&ada, &format!("/sources/{one}"), &json!({"sourceDescription": null, "sourceUrl": null})).await;
+    let change = format!(
+        r#"mutation {{changeSource(sourceId: "{two}", change: {{sourceDescription: null, sourceUrl: null}})}}"#
+    );
+    assert_eq!(graphql(&change).await["data"]["changeSource"], true);
+    for id in [&one, &two] {
+        let read = ada.get(&format!("/sources/{id}")).await.ok();
+        assert_eq!((&read["sourceDescription"], &read["owner"]), (&json!(""), &json!("old")), "{read}");
+        assert!(read.get("sourceUrl").is_none() && read["indexUrl"] == "https://example.org/index", "{read}");
+    }
+    let required = format!(r#"mutation {{changeSource(sourceId: "{two}", change: {{sourceName: null}})}}"#);
+    let refused = graphql(&required).await;
+    let rest =
+        change_with(&ada, reqwest::Method::PATCH, &format!("/sources/{one}"), &json!({"sourceName": null}))
+            .await;
+    assert_eq!((code(&refused), rest.status.as_u16()), (Some("INVALID"), 400), "{refused}");
+    assert_eq!(refused["errors"][0]["message"], rest.json()["error"], "the same words");
+
+    let group = steps::grant(&ada, "count", &[&ada.user_id], &[&one]).await;
+    patch(&ada, &format!("/groups/{group}"), &json!({"groupDescription": "old", "minimumCount": 5})).await;
+    let change = format!(
+        r#"mutation {{changeGroup(groupId: "{group}", change: {{groupDescription: null, assignedSources: null}})}}"#
+    );
+    assert_eq!(graphql(&change).await["data"]["changeGroup"], true);
+    let read = ada.get(&format!("/groups/{group}")).await.ok();
+    assert_eq!((&read["groupDescription"], &read["assignedSources"]), (&json!(""), &json!([])), "{read}");
+    assert_eq!((&read["minimumCount"], &read["assignedUsers"]), (&json!(5), &json!([ada.user_id])), "{read}");
+
+    let made = r#"mutation {createUser(user: {email: "eve@example.org", firstName: "Eve", affiliation: "Old", role: null}) {userId}}"#;
+    let user = graphql(made).await["data"]["createUser"]["userId"].as_str().unwrap().to_owned();
+    let change = format!(r#"mutation {{changeUser(userId: "{user}", change: {{affiliation: null}})}}"#);
+    assert_eq!(graphql(&change).await["data"]["changeUser"], true);
+    let read = ada.get(&format!("/users/{user}")).await.ok();
+    assert_eq!((&read["affiliation"], &read["firstName"]), (&json!(""), &json!("Eve")), "{read}");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_to_try_graphql_is_there_in_development_alone_and_fetches_nothing_from_elsewhere() {
+    let installation = Installation::new();
+    let node = installation.serve().start().await;
+    assert_eq!(Caller::of(&node).get("/docs/graphiql/", None).await.status, 404);
+    node.stop().await;
+
+    let node = installation.serve().env("CV3_ENV", "development").start().await;
+    let caller = Caller::of(&node);
+    let page = caller.get("/docs/graphiql/", None).await;
+    assert_eq!(page.status, 200, "{page:?}");
+    let policy = page.header("content-security-policy").unwrap_or_default();
+    assert!(policy.contains("default-src 'none'") && policy.contains("script-src 'self'"), "{policy}");
+    let named: Vec<&str> = ["src=\"", "href=\""]
+        .iter()
+        .flat_map(|attribute| page.body.split(attribute).skip(1))
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert_eq!(named.len(), 4, "{named:?}");
+    for address in named {
+        assert!(address.starts_with("/docs"), "{address} lies elsewhere");
+        let plain = caller.get(address, None).await;
+        assert!(
+            plain.status == 200 && plain.header("content-encoding").is_none(),
+            "{address}: {}",
+            plain.status
+        );
+    }
+    let script = caller.get("/docs/graphiql/graphiql.js", None).await;
+    assert!(script.body.contains("GraphiQL") && script.body.len() > 1_000_000, "{} bytes", script.body.len());
+    let packed =
+        caller.request("GET", "/docs/graphiql/graphiql.js", None).header("accept-encoding", "br, gzip");
+    let packed = packed.send().await.unwrap();
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    assert!(packed.bytes().await.unwrap().starts_with(&[0x1f, 0x8b]));
+    // The schema is shown to nobody without a token.
+    let asked = ask(&caller, None, "{__schema {types {name}}}").await;
+    asked.refused(401, "introspection without a token");
+    node.stop().await;
+}
+
+/// What usual tools send to learn a schema: `getIntrospectionQuery()` of graphql-js 16.
+const USUAL_INTROSPECTION: &str = include_str!("introspection.graphql");

@@ -157,6 +157,25 @@ pub async fn lists_come_in_pages_ordered_by_name(provider: &Provider) {
     }
 }
 
+pub async fn our_own_account_is_nobody_in_lists_and_may_have_an_address(provider: &Provider) {
+    let server = provider.server();
+    let home = at(server);
+    let port = &home.port;
+    let found = server.admin(reqwest::Method::GET, &format!("/clients?clientId={CLIENT}"), None).await.ok();
+    let client = text(&found[0], "id");
+    let path = format!("/clients/{client}/service-account-user");
+    let mut own = server.admin(reqwest::Method::GET, &path, None).await.ok();
+    let at = format!("/users/{}", text(&own, "id"));
+    for (email, expected) in [(fresh("own") + "@example.org", true), (String::new(), false)] {
+        own["email"] = email.clone().into();
+        let changed = server.admin(reqwest::Method::PUT, &at, Some(&own)).await;
+        assert!(changed.status.is_success(), "{}", changed.body);
+        assert_eq!(port.own_address().await.unwrap(), expected.then_some(email));
+    }
+    let id = UserId::parse(text(&own, "id")).unwrap();
+    assert_eq!(port.profile(&id).await.unwrap(), None, "no person");
+}
+
 pub async fn an_unknown_key_is_looked_for_once_a_minute(provider: &Provider) {
     let server = provider.server();
     let relay = Relay::to(&server.url).await;

@@ -1,6 +1,6 @@
 //! Signing in and managing people, the same suite with each identity provider.
 //!
-//! Lives here: the suite (`suite`), what only providers besides our own can be asked (`outside`, `setup`, `adapter`), the
+//! Lives here: the suite (`suite`), what only providers besides our own can be asked (`outside`, `setup`, `moving`, `adapter`), the
 //! providers (`provider`), an installation at one of them (`house`), and a line between the two that can be cut (`relay`).
 //! The three providers: the built-in issuer, always; a stand-in for Keycloak (oidc-provider behind Keycloak's addresses)
 //! and a real Keycloak where `tests/services/up` has started them and `CV3_TEST_SERVICES` names its address file. A test
@@ -9,6 +9,7 @@
 
 mod adapter;
 mod house;
+mod moving;
 mod outside;
 mod provider;
 mod relay;
@@ -54,7 +55,11 @@ fn kept(provider: &Provider, took: Duration) {
     let all = match provider {
         Provider::BuiltIn => everywhere::PROMISES,
         Provider::Outside(_) => {
-            everywhere::PROMISES + outside_providers::PROMISES + first_account::PROMISES + port::PROMISES
+            everywhere::PROMISES
+                + outside_providers::PROMISES
+                + first_account::PROMISES
+                + another_issuer::PROMISES
+                + port::PROMISES
         }
     };
     let mut kept = KEPT.lock().unwrap();
@@ -92,12 +97,19 @@ mod outside_providers {
         another_client_secret_is_taken_up_without_a_restart,
         the_doctor_names_what_the_client_lacks,
         attributes_of_others_stay,
+        many_accounts_are_listed_with_few_calls,
         another_provider_signs_people_in_and_nothing_more,], stand_in, keycloak);
 }
 
 mod first_account {
     promises!(setup: [
-        the_first_account_is_the_clients_admin], stand_in, keycloak);
+        the_first_account_is_the_clients_admin,
+        installing_without_a_terminal_makes_the_first_account_once], stand_in, keycloak);
+}
+
+mod another_issuer {
+    promises!(moving: [
+        accounts_follow_their_people_to_another_issuer], stand_in, keycloak);
 }
 
 mod port {
@@ -105,6 +117,7 @@ mod port {
         clients_of_others_are_made_and_removed,
         a_token_is_exchanged_for_a_partner_and_not_for_others,
         lists_come_in_pages_ordered_by_name,
+        our_own_account_is_nobody_in_lists_and_may_have_an_address,
         an_unknown_key_is_looked_for_once_a_minute,
         three_kinds_of_signatures_are_read,
         a_token_ends_by_our_clock_where_it_is_read_here,

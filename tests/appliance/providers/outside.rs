@@ -354,3 +354,29 @@ pub async fn another_provider_signs_people_in_and_nothing_more(provider: &Provid
     assert!(local.as_array().unwrap().iter().any(|user| user["username"] == json!(name)), "{local}");
     node.stop().await;
 }
+
+pub async fn many_accounts_are_listed_with_few_calls(provider: &Provider) {
+    let house = House::of(provider).await;
+    let ada = house.account("developer", "ada").await;
+    let node = house.serve().await;
+    let token = house.sign_in(&ada).await.access;
+    let mut names = vec![ada];
+    // Above what is asked about one by one.
+    for number in 0..12 {
+        let name = fresh(&format!("many-{number}"));
+        let body = serde_json::json!({"username": name, "email": format!("{name}@example.org"),
+            "firstName": "Many", "lastName": "Example", "allowLogin": false});
+        house.ask("POST", "/api/users/", &token, Some(&body)).await.ok();
+        names.push(name);
+    }
+    let before = house.relay().people();
+    let listed = house.ask("GET", "/api/users/local", &token, None).await.ok();
+    let calls = house.relay().people() - before;
+    for name in &names {
+        let shown = listed.as_array().unwrap().iter().find(|user| user["username"] == name.as_str());
+        let shown = shown.unwrap_or_else(|| panic!("{name} is missing: {listed}"));
+        assert_eq!(shown["email"], format!("{name}@example.org"));
+    }
+    assert!((1..=4).contains(&calls), "{} accounts cost {calls} calls", names.len());
+    node.stop().await;
+}

@@ -19,6 +19,7 @@ struct Line {
     cutting: Notify,
     introspections: AtomicUsize,
     key_sets: AtomicUsize,
+    people: AtomicUsize,
 }
 
 impl Relay {
@@ -64,6 +65,11 @@ impl Relay {
         self.line.introspections.load(Ordering::SeqCst)
     }
 
+    /// How many calls were about people.
+    pub fn people(&self) -> usize {
+        self.line.people.load(Ordering::SeqCst)
+    }
+
     /// How often the keys were fetched.
     pub fn key_sets(&self) -> usize {
         self.line.key_sets.load(Ordering::SeqCst)
@@ -84,6 +90,8 @@ async fn carry(near: TcpStream, target: &str, line: &Line) {
                 line.introspections.fetch_add(1, Ordering::SeqCst);
             } else if first.contains("/certs ") {
                 line.key_sets.fetch_add(1, Ordering::SeqCst);
+            } else if first.contains("/admin/realms/") && first.contains("/users") {
+                line.people.fetch_add(1, Ordering::SeqCst);
             }
             if far_write.write_all(&bytes[..read]).await.is_err() {
                 break;

@@ -1,13 +1,25 @@
 //! The first account where somebody else keeps passwords (specification §4.1, §15 row 16).
 
 use reqwest::{Method, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
-use super::house::House;
-use super::provider::{CALLBACK, CLIENT, Provider, Visit};
+use super::house::{House, fresh};
+use super::provider::{CALLBACK, CLIENT, Provider, Server, Visit};
 use crate::support::eventually;
 use crate::support::node::{PASSWORD, text};
 use crate::support::pages::{Browser, Page};
+
+/// The account that both tests make; a realm has one of that name.
+const ADMIN: &str = "cafevariome_admin";
+
+static TURN: Mutex<()> = Mutex::const_new(());
+
+async fn without_admin(server: &Server) {
+    if let Some(id) = server.user(ADMIN).await {
+        server.admin(Method::DELETE, &format!("/users/{id}"), None).await;
+    }
+}
 
 /// Opens the page with the code and answers what it says in the end.
 async fn set_up(house: &House) -> Page {
@@ -33,9 +45,8 @@ async fn set_up(house: &House) -> Page {
 
 pub async fn the_first_account_is_the_clients_admin(provider: &Provider) {
     let server = provider.server();
-    if let Some(id) = server.user("cafevariome_admin").await {
-        server.admin(Method::DELETE, &format!("/users/{id}"), None).await;
-    }
+    let _turn = TURN.lock().await;
+    without_admin(server).await;
     let house = House::of(provider).await;
     let node = house.serve().await;
     let done = set_up(&house).await;
@@ -59,4 +70,66 @@ pub async fn the_first_account_is_the_clients_admin(provider: &Provider) {
     let own = second.who(&second.sign_in("cafevariome_admin").await.access).await.ok();
     assert_eq!((&own["role"], &own["userId"]), (&"developer".into(), &own["userId"]));
     node.stop().await;
+}
+
+/// Specification §4.1: without a terminal, from the environment, and again.
+pub async fn installing_without_a_terminal_makes_the_first_account_once(provider: &Provider) {
+    let server = provider.server();
+    let _turn = TURN.lock().await;
+    without_admin(server).await;
+    let house = House::of(provider).await;
+    let install = |env: &[(&str, &str)]| {
+        let words = ["install", "--non-interactive", "--json"];
+        tokio::task::block_in_place(|| house.installation.try_tool_with(&words, env))
+    };
+    let (done, _, said) = install(&[]);
+    assert!(!done && said.contains("ADMIN_EMAIL"), "{said}");
+    assert_eq!(server.user(ADMIN).await, None, "nobody was named, so nobody is made");
+
+    let named = [("ADMIN_EMAIL", "first@example.org"), ("ADMIN_AFFILIATION", "Hospital")];
+    let (done, printed, said) = install(&named);
+    assert!(done, "{said}");
+    let made: Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(made["username"], ADMIN, "{made}");
+    let once = text(&made, "oneTimePassword");
+    assert!(!said.contains(&once), "a password is no message: {said}");
+    let id = server.user(ADMIN).await.unwrap();
+    let person = server.admin(Method::GET, &format!("/users/{id}"), None).await.ok();
+    assert_eq!(
+        (&person["email"], &person["attributes"]["affiliation"], &person["requiredActions"]),
+        (&json!("first@example.org"), &json!(["Hospital"]), &json!(["UPDATE_PASSWORD"]))
+    );
+
+    // The secret of the client is kept from here on, and a second run finds everything done.
+    house.reconfigure(|section| drop(section.as_object_mut().unwrap().remove("ClientSecret")));
+    let listed = house.tool(&["user", "list", "--json"], "").await;
+    for env in [named.as_slice(), &[("ADMIN_EMAIL", "other@example.org")], &[]] {
+        let (done, printed, said) = install(env);
+        assert!(done, "{said}");
+        let printed: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(printed, json!({"installed": true, "already": true}));
+    }
+    assert_eq!(house.tool(&["user", "list", "--json"], "").await, listed);
+    assert_eq!(server.admin(Method::GET, &format!("/users/{id}"), None).await.ok(), person);
+
+    let node = house.serve().await;
+    let visit = Visit::new(server, CLIENT, CALLBACK, "the first visit");
+    assert!(visit.code(ADMIN, &once, PASSWORD).await.is_some());
+    let own = house.who(&house.sign_in(ADMIN).await.access).await.ok();
+    assert_eq!((&own["role"], &own["affiliation"]), (&json!("developer"), &json!("Hospital")));
+    node.stop().await;
+
+    // A client that may not do what is needed is said before anything is made.
+    let (client, secret) = (fresh("bare"), "throw-away-secret-of-a-bare-client");
+    server.make_client(&client, secret).await;
+    let bare = House::with(provider, |section| {
+        section["Client"] = client.clone().into();
+        section["ClientSecret"] = secret.into();
+    })
+    .await;
+    let (done, _, said) = tokio::task::block_in_place(|| {
+        bare.installation.try_tool_with(&["install", "--non-interactive"], &named)
+    });
+    assert!(!done && said.contains("view-users"), "{said}");
+    assert_eq!(server.user(&format!("{client}_admin")).await, None);
 }

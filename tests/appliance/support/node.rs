@@ -76,7 +76,7 @@ impl Installation {
 
     /// Runs the operator's tool and answers what it printed.
     pub fn tool(&self, args: &[&str], input: &str) -> String {
-        let output = self.run_tool(args, input);
+        let output = self.run_tool(args, &[], input);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{args:?} ended with {}: {said}", output.status);
         String::from_utf8(output.stdout).unwrap()
@@ -84,13 +84,21 @@ impl Installation {
 
     /// The same where the tool may refuse: whether it succeeded, and what it printed.
     pub fn try_tool(&self, args: &[&str]) -> (bool, String) {
-        let output = self.run_tool(args, "");
+        let output = self.run_tool(args, &[], "");
         (output.status.success(), String::from_utf8(output.stdout).unwrap())
     }
 
-    fn run_tool(&self, args: &[&str], input: &str) -> Output {
+    /// The same with variables in the environment; what it said about its work comes last.
+    pub fn try_tool_with(&self, args: &[&str], env: &[(&str, &str)]) -> (bool, String, String) {
+        let output = self.run_tool(args, env, "");
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.success(), text(output.stdout), text(output.stderr))
+    }
+
+    fn run_tool(&self, args: &[&str], env: &[(&str, &str)], input: &str) -> Output {
         let mut tool = self.command(&binary());
         tool.args(args)
+            .envs(env.iter().copied())
             .arg("--data")
             .arg(self.data())
             .arg("--config")

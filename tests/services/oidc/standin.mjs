@@ -231,6 +231,8 @@ async function exchange(req, res, fields) {
 
 // --- Admin REST ------------------------------------------------------------------------------------------------------
 const masterToken = randomUUID();
+// The user behind our own client is in no list; the library calls it by the client.
+const own = { shown: { id: service.serviceAccountClientId, username: service.username, serviceAccountClientId: service.serviceAccountClientId } };
 const declared = ['affiliation', 'phone'];
 function checked(shown) {
   const errors = [];
@@ -280,7 +282,7 @@ async function admin(req, res, path, query) {
     return send(res, 201, undefined, { location: `${base}${req.originalUrl}/${made}` });
   }
   if (kind === 'users') {
-    const user = users.get(decodeURIComponent(id));
+    const user = users.get(decodeURIComponent(id)) ?? (id === own.shown.id ? own : undefined);
     if (!needs(req.method === 'GET' ? 'view-users' : 'manage-users')) return forbidden();
     if (!user) return send(res, 404, { error: 'User not found' });
     if (action === 'execute-actions-email') return send(res, 500, { errorMessage: 'Failed to send execute actions email: no mail is set up' });
@@ -306,6 +308,7 @@ async function admin(req, res, path, query) {
       return send(res, 200, found.map(({ secret, ...shown }) => shown));
     }
     if (!needs('manage-clients') && !needs('create-client')) return forbidden();
+    if (action === 'service-account-user') return send(res, 200, own.shown);
     if (!id) {
       if (clients.has(value.clientId)) return send(res, 409, { errorMessage: `Client ${value.clientId} already exists` });
       const made = { id: randomUUID(), secret: randomUUID(), ...value };

@@ -26,6 +26,7 @@ async fn subjects_of_the_original_are_version_0_and_keep_what_we_do_not_know() {
     let store = fresh.open().unwrap();
     let subjects = store.subjects();
     assert_eq!(subjects.sources().await.unwrap(), std::slice::from_ref(&s));
+    assert!(subjects.adopted(&s).await.unwrap());
     assert_eq!(subjects.manifest(&s).await.unwrap(), None);
     for page in [1, 2, 10] {
         assert_eq!(all(&*store, &s, 0, page).await, pairs(&[("a", 0), ("b", 0), ("c", 0), ("d", 0)]));
@@ -39,6 +40,7 @@ async fn subjects_of_the_original_are_version_0_and_keep_what_we_do_not_know() {
     );
 
     add(&*store, &s, [upserts(["b", "e"], 1), deletions(["c"])].concat(), false).await;
+    assert!(!subjects.adopted(&s).await.unwrap(), "something here wrote into it");
     let expected = pairs(&[("a", 0), ("b", 1), ("d", 0), ("e", 1)]);
     for _ in 0..2 {
         assert_eq!(all(&*store, &s, 1, 2).await, expected);

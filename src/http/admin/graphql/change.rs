@@ -1,10 +1,12 @@
 //! The fields of a mutation, each the REST operation named beside it. What has a new id answers it, all else `true`.
+//! As in REST, a change leaves what is absent and removes what is `null`; of something new, `null` is absent.
 
 use async_graphql::{Context, Json, Object, Result};
 use serde_json::Value;
 
 use super::read::id;
-use super::types::{GroupInput, SourceInput, UserInput, body};
+use super::types::{GroupInput, SourceInput, UserInput, body, merged};
+use super::weigh::called;
 use super::{Session, failed, session};
 use crate::domain::ids::{GroupId, MetaSourceId, PipelineId, SourceId, UserId};
 use crate::domain::users::{NewUser, UserChange};
@@ -35,6 +37,7 @@ fn invalid(error: impl ToString) -> async_graphql::Error {
 #[Object]
 impl Mutation {
     /// POST /sources/
+    #[graphql(complexity = "called(child_complexity)")]
     async fn create_source(&self, context: &Context<'_>, source: SourceInput) -> Result<String> {
         let session = changing(context)?;
         let admin = session.admin::<DataAdmin>()?;
@@ -42,6 +45,7 @@ impl Mutation {
     }
 
     /// PATCH /sources/{source_id}
+    #[graphql(complexity = "called(child_complexity)")]
     async fn change_source(
         &self,
         context: &Context<'_>,
@@ -51,11 +55,12 @@ impl Mutation {
         let session = changing(context)?;
         let admin = session.admin::<DataAdmin>()?;
         let id = id(SourceId::parse(source_id))?;
-        session.services.sources.change(&admin, &id, body(&change)?).await.map_err(failed)?;
+        session.services.sources.change(&admin, &id, merged(&change)?).await.map_err(failed)?;
         Ok(true)
     }
 
     /// DELETE /sources/{source_id}
+    #[graphql(complexity = "called(child_complexity)")]
     async fn delete_source(&self, context: &Context<'_>, source_id: String) -> Result<bool> {
         let session = changing(context)?;
         let admin = session.admin::<DataAdmin>()?;
@@ -64,6 +69,7 @@ impl Mutation {
     }
 
     /// POST /sources/{source_id}/index
+    #[graphql(complexity = "called(child_complexity)")]
     async fn index_source(&self, context: &Context<'_>, source_id: String) -> Result<bool> {
         let session = changing(context)?;
         let admin = session.admin::<DataAdmin>()?;
@@ -77,6 +83,7 @@ impl Mutation {
     }
 
     /// POST /groups/
+    #[graphql(complexity = "called(child_complexity)")]
     async fn create_group(&self, context: &Context<'_>, group: GroupInput) -> Result<String> {
         let session = changing(context)?;
         let admin = session.admin::<DataAdmin>()?;
@@ -84,6 +91,7 @@ impl Mutation {
     }
 
     /// PATCH /groups/{group_id}
+    #[graphql(complexity = "called(child_complexity)")]
     async fn change_group(
         &self,
         context: &Context<'_>,
@@ -93,11 +101,12 @@ impl Mutation {
         let session = changing(context)?;
         let admin = session.admin::<DataAdmin>()?;
         let id = id(GroupId::parse(group_id))?;
-        session.services.groups.change(&admin, &id, body(&change)?).await.map_err(failed)?;
+        session.services.groups.change(&admin, &id, merged(&change)?).await.map_err(failed)?;
         Ok(true)
     }
 
     /// DELETE /groups/{group_id}
+    #[graphql(complexity = "called(child_complexity)")]
     async fn delete_group(&self, context: &Context<'_>, group_id: String) -> Result<bool> {
         let session = changing(context)?;
         let admin = session.admin::<DataAdmin>()?;
@@ -106,6 +115,7 @@ impl Mutation {
     }
 
     /// POST /users/
+    #[graphql(complexity = "called(child_complexity)")]
     async fn create_user(&self, context: &Context<'_>, user: UserInput) -> Result<MadeUser> {
         let session = changing(context)?;
         let admin = session.admin::<SystemAdmin>()?;
@@ -115,15 +125,17 @@ impl Mutation {
     }
 
     /// PATCH /users/{user_id}
+    #[graphql(complexity = "called(child_complexity)")]
     async fn change_user(&self, context: &Context<'_>, user_id: String, change: UserInput) -> Result<bool> {
         let session = changing(context)?;
         let admin = session.admin::<SystemAdmin>()?;
-        let change = UserChange::read(&body(&change)?).map_err(invalid)?;
+        let change = UserChange::read(&merged(&change)?).map_err(invalid)?;
         session.services.users.change(&admin, &id(UserId::parse(user_id))?, change).await.map_err(failed)?;
         Ok(true)
     }
 
     /// DELETE /users/{user_id}
+    #[graphql(complexity = "called(child_complexity)")]
     async fn delete_user(&self, context: &Context<'_>, user_id: String) -> Result<bool> {
         let session = changing(context)?;
         let admin = session.admin::<SystemAdmin>()?;
@@ -132,6 +144,7 @@ impl Mutation {
     }
 
     /// POST /users/{user_id}/activate
+    #[graphql(complexity = "called(child_complexity)")]
     async fn activate_user(&self, context: &Context<'_>, user_id: String) -> Result<bool> {
         let session = changing(context)?;
         let admin = session.admin::<SystemAdmin>()?;
@@ -145,6 +158,7 @@ impl Mutation {
     }
 
     /// POST /users/{user_id}/deactivate
+    #[graphql(complexity = "called(child_complexity)")]
     async fn deactivate_user(&self, context: &Context<'_>, user_id: String) -> Result<bool> {
         let session = changing(context)?;
         let admin = session.admin::<SystemAdmin>()?;
@@ -158,6 +172,7 @@ impl Mutation {
     }
 
     /// POST /users/{user_id}/permit-login
+    #[graphql(complexity = "called(child_complexity)")]
     async fn permit_login(&self, context: &Context<'_>, user_id: String) -> Result<bool> {
         let session = changing(context)?;
         let admin = session.admin::<SystemAdmin>()?;
@@ -166,6 +181,7 @@ impl Mutation {
     }
 
     /// POST /users/{user_id}/revoke-login
+    #[graphql(complexity = "called(child_complexity)")]
     async fn revoke_login(&self, context: &Context<'_>, user_id: String) -> Result<bool> {
         let session = changing(context)?;
         let admin = session.admin::<SystemAdmin>()?;
@@ -174,6 +190,7 @@ impl Mutation {
     }
 
     /// POST /pipelines/; a pipeline has the form that REST has
+    #[graphql(complexity = "called(child_complexity)")]
     async fn create_pipeline(&self, context: &Context<'_>, pipeline: Json<Value>) -> Result<String> {
         let session = changing(context)?;
         let admin = session.admin::<DataAdmin>()?;
@@ -181,6 +198,7 @@ impl Mutation {
     }
 
     /// PATCH /pipelines/{pipeline_id}
+    #[graphql(complexity = "called(child_complexity)")]
     async fn change_pipeline(
         &self,
         context: &Context<'_>,
@@ -195,6 +213,7 @@ impl Mutation {
     }
 
     /// DELETE /pipelines/{pipeline_id}
+    #[graphql(complexity = "called(child_complexity)")]
     async fn delete_pipeline(&self, context: &Context<'_>, pipeline_id: String) -> Result<bool> {
         let session = changing(context)?;
         let admin = session.admin::<DataAdmin>()?;
@@ -208,6 +227,7 @@ impl Mutation {
     }
 
     /// POST /meta/sources; a description has the form that REST has
+    #[graphql(complexity = "called(child_complexity)")]
     async fn create_meta_source(&self, context: &Context<'_>, source: Json<Value>) -> Result<String> {
         let session = changing(context)?;
         let admin = session.admin::<DataAdmin>()?;
@@ -215,6 +235,7 @@ impl Mutation {
     }
 
     /// PATCH /meta/sources/{source_id}
+    #[graphql(complexity = "called(child_complexity)")]
     async fn change_meta_source(
         &self,
         context: &Context<'_>,
@@ -229,6 +250,7 @@ impl Mutation {
     }
 
     /// DELETE /meta/sources/{source_id}
+    #[graphql(complexity = "called(child_complexity)")]
     async fn delete_meta_source(&self, context: &Context<'_>, source_id: String) -> Result<bool> {
         let session = changing(context)?;
         let admin = session.admin::<DataAdmin>()?;
@@ -238,6 +260,7 @@ impl Mutation {
     }
 
     /// POST /config/global; sections as REST has them
+    #[graphql(complexity = "called(child_complexity)")]
     async fn change_settings(&self, context: &Context<'_>, settings: Json<Value>) -> Result<bool> {
         let session = changing(context)?;
         session.admin::<AnyAdmin>()?;

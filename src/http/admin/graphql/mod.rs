@@ -1,13 +1,15 @@
 //! GraphQL over the admin API's use cases: the same resources, permissions, checks and texts as REST.
 //!
 //! Lives here: the endpoint and its limits. `types` are the resources, made from the very bodies that REST answers with;
-//! `read` are the fields of a query, `change` those of a mutation; each obtains a proof as a REST gate does.
+//! `read` are the fields of a query, `change` those of a mutation; each obtains a proof as a REST gate does. `weigh` says how
+//! much one request may ask for.
 //! Does not: rules. To add a field: a method that calls the use case of its REST operation, and its row in the table of
 //! the tests (`tests/appliance/api/graphql.rs`).
 
 mod change;
 mod read;
 mod types;
+mod weigh;
 
 use std::sync::Arc;
 
@@ -20,12 +22,6 @@ use super::super::error;
 use crate::domain::error::{Kind, Kinded};
 use crate::service::auth::{As, Caller, Demands};
 use crate::service::{Failure, Services};
-
-/// How deep a query may go; the deepest of ours has five levels.
-const DEPTH: usize = 10;
-
-/// How many fields it may ask for, aliases included.
-const COMPLEXITY: usize = 300;
 
 /// A request's text, in bytes.
 const TEXT: usize = 65_536;
@@ -84,8 +80,7 @@ fn code(kind: Kind) -> &'static str {
 /// The schema without anybody asking.
 fn schema() -> Admin {
     Schema::build(read::Query, change::Mutation, EmptySubscription)
-        .limit_depth(DEPTH)
-        .limit_complexity(COMPLEXITY)
+        .extension(weigh::Weighed)
         .limit_directives(10)
         .finish()
 }
@@ -111,11 +106,16 @@ impl GraphQl {
         let token = crate::http::gate::required(&request)?;
         let caller = self.services.auth.user(token).await?;
         let body = request.take_body().into_bytes_limit(TEXT).await?;
-        let asked: async_graphql::Request = serde_json::from_slice(&body).map_err(|problem| {
+        let mut asked: async_graphql::Request = serde_json::from_slice(&body).map_err(|problem| {
             Failure::Invalid(format!("send {{\"query\": …, \"variables\": …}} as JSON: {problem}"))
         })?;
         let session = Session { services: self.services.clone(), caller };
-        let response = self.schema.execute(asked.data(session)).await;
+        // What cannot be parsed is refused in its place, with all other mistakes.
+        let counted = asked.parsed_query().map_or(Ok(()), weigh::count);
+        let response = match counted {
+            Ok(()) => self.schema.execute(asked.data(session)).await,
+            Err(refused) => async_graphql::Response::from_errors(vec![refused]),
+        };
         // As the specification of GraphQL over HTTP asks: what could not be executed at all is the request's fault.
         let refused =
             response.is_err() && response.data == async_graphql::Value::Null && unresolved(&response.errors);

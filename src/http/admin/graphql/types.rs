@@ -1,6 +1,6 @@
 //! Resources as GraphQL types. Each is read from the body that REST answers with, so that both say the same.
 
-use async_graphql::{Error, InputObject, Json, SimpleObject};
+use async_graphql::{Error, InputObject, Json, MaybeUndefined, SimpleObject};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,9 +18,14 @@ pub fn all<T: DeserializeOwned>(published: impl IntoIterator<Item = Value>) -> R
     published.into_iter().map(of).collect()
 }
 
-/// The fields that are given, as a body.
+/// The fields that are given, as the body of a change: `null` removes.
+pub fn merged(input: &impl Serialize) -> Result<Value, Error> {
+    serde_json::to_value(input).map_err(|_| Error::new("internal error"))
+}
+
+/// The fields that are given, as the body of something new.
 pub fn body(input: &impl Serialize) -> Result<Value, Error> {
-    let mut body = serde_json::to_value(input).map_err(|_| Error::new("internal error"))?;
+    let mut body = merged(input)?;
     if let Some(fields) = body.as_object_mut() {
         fields.retain(|_, value| !value.is_null());
     }
@@ -58,6 +63,9 @@ pub struct Source {
     pub owner: String,
     pub owner_email: String,
     pub online: bool,
+    pub source_url: Option<String>,
+    pub index_url: Option<String>,
+    pub beacon_auth_method: Option<String>,
     /// RFC 3339; null before the first index
     pub indexed_at: Option<String>,
     pub record_index: RecordIndex,
@@ -125,46 +133,74 @@ pub struct Entry {
     pub status: Option<Json<Value>>,
 }
 
-/// A source as wanted; what is absent stays or has its default.
+/// A source as wanted; what is absent stays or has its default, `null` in a change removes.
 #[derive(Debug, InputObject, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceInput {
-    pub source_name: Option<String>,
-    pub display_name: Option<String>,
-    pub source_description: Option<String>,
-    pub source_type: Option<String>,
-    pub owner: Option<String>,
-    pub owner_email: Option<String>,
-    pub online: Option<bool>,
-    pub source_url: Option<String>,
-    pub index_url: Option<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub source_name: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub display_name: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub source_description: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub source_type: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub owner: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub owner_email: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub online: MaybeUndefined<bool>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub source_url: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub index_url: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub beacon_auth_method: MaybeUndefined<String>,
 }
 
-/// A discovery group as wanted; what is absent stays or has its default.
+/// A discovery group as wanted; what is absent stays or has its default, `null` in a change removes.
 #[derive(Debug, InputObject, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupInput {
-    pub group_name: Option<String>,
-    pub group_description: Option<String>,
-    pub network_id: Option<String>,
-    pub discovery_policy: Option<String>,
-    pub assigned_users: Option<Vec<String>>,
-    pub assigned_sources: Option<Vec<String>>,
-    pub minimum_count: Option<u64>,
-    pub list_below_minimum: Option<bool>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub group_name: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub group_description: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub network_id: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub discovery_policy: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub assigned_users: MaybeUndefined<Vec<String>>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub assigned_sources: MaybeUndefined<Vec<String>>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub minimum_count: MaybeUndefined<u64>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub list_below_minimum: MaybeUndefined<bool>,
 }
 
-/// An account as wanted; what is absent stays or has its default.
+/// An account as wanted; what is absent stays or has its default, `null` in a change removes.
 #[derive(Debug, InputObject, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserInput {
-    pub username: Option<String>,
-    pub email: Option<String>,
-    pub first_name: Option<String>,
-    pub last_name: Option<String>,
-    pub affiliation: Option<String>,
-    pub role: Option<String>,
-    pub active: Option<bool>,
-    pub allow_login: Option<bool>,
-    pub budget: Option<i64>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub username: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub email: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub first_name: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub last_name: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub affiliation: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub role: MaybeUndefined<String>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub active: MaybeUndefined<bool>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub allow_login: MaybeUndefined<bool>,
+    #[serde(skip_serializing_if = "MaybeUndefined::is_undefined")]
+    pub budget: MaybeUndefined<i64>,
 }

@@ -53,6 +53,10 @@ impl Subjects for MongoSubjects {
         source::all(&self.base).await
     }
 
+    async fn adopted(&self, source: &SourceId) -> Result<bool, StoreError> {
+        Ok(matches!(source::find(&self.base, source).await?, source::Found::Adopted))
+    }
+
     async fn manifest(&self, source: &SourceId) -> Result<Option<Manifest>, StoreError> {
         source::find(&self.base, source)
             .await?
