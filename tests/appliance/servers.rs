@@ -80,7 +80,7 @@ async fn services_apart_are_one_installation_on_postgresql_and_redis() {
         assert!(!installation.data().join(kept_here).exists(), "{kept_here} is kept elsewhere");
     }
 
-    let (held, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    let (held, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
     tokio::spawn(connection);
     held.batch_execute(&format!("SET search_path = {schema}")).await.unwrap();
     let key = "SELECT key FROM subject_sources WHERE source = $1 AND folded = data_version";

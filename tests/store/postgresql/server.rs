@@ -76,7 +76,8 @@ impl Own {
         let data = self.data.path().to_str().unwrap();
         let words =
             self.command.iter().map(|w| w.replace("@port", &self.port.to_string()).replace("@data", data));
-        let words: Vec<String> = words.collect();
+        let socket = ["-c".to_owned(), format!("unix_socket_directories={data}")];
+        let words: Vec<String> = words.chain(socket).collect();
         let deadline = Instant::now() + Duration::from_secs(60);
         while Instant::now() < deadline {
             let child = Command::new(&words[0])
@@ -193,6 +194,8 @@ async fn whoever_is_not_let_in_is_told_which_settings_to_look_at() {
         };
         assert!(words.contains("PostgreSQL.User") && !words.contains("hush"), "{words}");
     }
+    let socket = own.data.path().to_str().unwrap().to_owned();
+    PostgresStore::open(&Settings { host: socket, ..right.clone() }).await.unwrap().ping().await.unwrap();
     // Who owns the schema needs no other right.
     let narrow = Settings { database: "narrow".to_owned(), ..right.clone() };
     let store = PostgresStore::open(&narrow).await.unwrap();
