@@ -114,7 +114,7 @@ fn verdict(file: &str, source: &str) -> Vec<String> {
     "2:crate::store::sqlite::SqliteStore"
 )]
 #[case::adapter_to_port("secrets/local/mod.rs", "use crate::store::Store;", "1:crate::store::Store")]
-#[case::adapter_nobody_keeps("store/postgresql/mod.rs", "", "1:crate::store::postgresql")]
+#[case::adapter_nobody_keeps("store/elsewhere/mod.rs", "", "1:crate::store::elsewhere")]
 #[case::pure_floor_waits(
     "engine/execute.rs",
     "async fn f() { tokio::task::yield_now().await }",

@@ -9,6 +9,7 @@
 pub mod error;
 pub mod kept;
 pub mod mongodb;
+pub mod postgresql;
 pub mod rooms;
 pub mod sqlite;
 

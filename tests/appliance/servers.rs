@@ -1,6 +1,7 @@
-//! An installation on the servers that an operator of the original runs: MongoDB, Redis and Vault at once, services apart.
+//! An installation on servers, services apart: on those that an operator of the original runs, MongoDB, Redis and Vault at
+//! once, and on PostgreSQL and Redis.
 //!
-//! Where `CV3_TEST_SERVICES` names not all of them, the test says so and does nothing. Which products stand in for MongoDB
+//! Where `CV3_TEST_SERVICES` names not all of them, a test says so and does nothing. Which products stand in for MongoDB
 //! and Vault is in the words it prints.
 
 use mongodb::bson::{Document, doc};
@@ -57,4 +58,46 @@ async fn services_apart_are_one_installation_on_mongodb_redis_and_vault() {
     answers(&again, &source, &packets).await;
     everything.stop().await;
     held.drop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn services_apart_are_one_installation_on_postgresql_and_redis() {
+    let (Some(postgresql), Some(redis)) = (found("postgresql"), found("redis")) else { return };
+    let word = |name: &str| redis[name].as_str().unwrap();
+    let redis = format!("redis://{}:{}@{}:{}/7", word("user"), word("password"), word("host"), redis["port"]);
+    sweep(&redis);
+    let (url, schema) = (text(&postgresql, "url"), format!("cv3_test_{}", uuid::Uuid::new_v4().simple()));
+    let installation = Installation::empty();
+    let section = json!({"Host": url, "Schema": schema, "MaxConnections": 6});
+    installation.configure(json!({"PostgreSQL": section, "Redis": {"Host": redis}}));
+    installation.add_user("developer", "ada");
+
+    let Apart { manager, compiler, admin, query, ada } = Apart::start(&installation).await;
+    let packets = made_packets(120);
+    let source = source_with(&ada, &packets).await;
+    answers(&ada, &source, &packets).await;
+    for kept_here in ["store.db", "jobs.db"] {
+        assert!(!installation.data().join(kept_here).exists(), "{kept_here} is kept elsewhere");
+    }
+
+    let (held, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    held.batch_execute(&format!("SET search_path = {schema}")).await.unwrap();
+    let key = "SELECT key FROM subject_sources WHERE source = $1 AND folded = data_version";
+    let key: i64 = held.query_one(key, &[&source]).await.unwrap().get(0);
+    let subjects = format!("SELECT count(*) FROM subjects_{key} WHERE body IS NOT NULL");
+    assert_eq!(held.query_one(&subjects, &[]).await.unwrap().get::<_, i64>(0), 120);
+    let sources = "SELECT count(*) FROM doc_sources WHERE body::jsonb ->> 'sourceId' = $1";
+    assert_eq!(held.query_one(sources, &[&source]).await.unwrap().get::<_, i64>(0), 1);
+
+    // What was acknowledged is there for processes that start later.
+    query.kill();
+    compiler.kill();
+    admin.stop().await;
+    manager.stop().await;
+    let everything = installation.serve().start().await;
+    let again = everything.client("ada").await;
+    answers(&again, &source, &packets).await;
+    everything.stop().await;
+    held.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
 }

@@ -219,6 +219,11 @@ pub const RULES: &[Rule] = &[
         "only the wiring knows which store it is",
     ),
     Rule(
+        "crate::store::postgresql",
+        Kept(&["crate::appliance::wiring"]),
+        "only the wiring knows which store it is",
+    ),
+    Rule(
         "crate::broker::sqlite",
         Kept(&["crate::appliance::wiring"]),
         "only the wiring knows which broker it is",
@@ -276,6 +281,8 @@ pub const RULES: &[Rule] = &[
         "SQL lives in the embedded adapters",
     ),
     Rule("mongodb", Kept(&["crate::store::mongodb"]), "BSON lives in one adapter"),
+    Rule("tokio_postgres", Kept(&["crate::store::postgresql"]), "PostgreSQL is spoken to by one adapter"),
+    Rule("deadpool_postgres", Kept(&["crate::store::postgresql"]), "PostgreSQL is spoken to by one adapter"),
     Rule("poem", Kept(&["crate::http", "crate::appliance"]), "the web framework ends at the web edge"),
     Rule(
         "poem_openapi",

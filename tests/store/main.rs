@@ -1,8 +1,8 @@
 //! The store's behaviour as its trait documents it: one suite, run on every engine.
 //!
 //! Lives here: `suite` (functions over a store) and, in `engines`, which engines run it; `sqlite` and `kill` hold what
-//! only the embedded engine has, `mongodb` what only MongoDB. Does not: how an engine works inside (unit tests beside
-//! it). To add a test: a function in `suite/` and its name in `every_test`. To add an engine: an `Engine` and one line.
+//! only the embedded engine has, `mongodb` what only MongoDB, `postgresql` what only PostgreSQL. Does not: how an engine
+//! works inside (unit tests beside it). To add a test: a function in `suite/` and its name in `every_test`. To add an engine: an `Engine` and one line.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@
 mod suite;
 mod kill;
 mod mongodb;
+mod postgresql;
 mod sqlite;
 
 use cv3_backend::store::{Store, StoreError};
@@ -47,4 +48,5 @@ macro_rules! run_on {
 mod engines {
     every_test!(run_on, sqlite, Some(crate::sqlite::Folder::new()));
     every_test!(run_on, mongodb, crate::mongodb::Fresh::new());
+    every_test!(run_on, postgresql, crate::postgresql::Fresh::new());
 }

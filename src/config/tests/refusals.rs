@@ -43,6 +43,9 @@ use crate::config::{
 #[case("Appliance.Engine", json!({"Appliance": {"Engine": "mongodb"}}))]
 #[case("Appliance.Engine", json!({"Appliance": {"Engine": "sqlite"}, "MongoDB": {"Host": "db"}}))]
 #[case("Appliance.Engine", json!({"PostgreSQL": {"Host": "db"}, "MongoDB": {"Host": "db"}}))]
+#[case("Appliance.PostgreSQL.Schema", json!({"PostgreSQL": {"Schema": "pg_catalog"}}))]
+#[case("Appliance.PostgreSQL.MaxConnections", json!({"PostgreSQL": {"MaxConnections": 1}}))]
+#[case("PostgreSQL.TLS", json!({"PostgreSQL": {"TLS": "verify"}}))]
 #[case("Appliance.AllowDemo", json!({"Appliance": {"AllowDemo": true}}))]
 fn what_cannot_be_used_is_refused_with_its_path(#[case] path: &str, #[case] file: Value) {
     assert_eq!(Case::file(file).refused(), [path]);
@@ -123,6 +126,8 @@ fn services_off_loopback_need_the_same() {
 #[case("MongoDB.Password", json!({"MongoDB": {"User": "", "Password": ""}}))]
 #[case("Redis.Password", json!({"Redis": {"Host": "redis"}}))]
 #[case("Appliance.PostgreSQL.Password", json!({"PostgreSQL": {"Host": "db"}}))]
+#[case("Appliance.PostgreSQL.TLS", json!({"PostgreSQL": {"Host": "db"}}))]
+#[case("Appliance.PostgreSQL.TLS", json!({"PostgreSQL": {"Host": "localhost,db", "TLS": "require"}}))]
 #[case("Appliance.TrustedProxies", json!({"Appliance": {"TrustedProxies": ["0.0.0.0/0"]}}))]
 fn what_existing_installations_have_is_served_with_a_warning(#[case] path: &str, #[case] file: Value) {
     assert!(Case::file(file).warned(path));

@@ -52,7 +52,7 @@ choices! {
     /// How the mail connection is protected when it is not left to the port and the server's offer.
     SmtpTls { None = "none", Starttls = "starttls", Tls = "tls" }
     /// How the connection to PostgreSQL is protected.
-    DatabaseTls { Disable = "disable", Prefer = "prefer", Require = "require" }
+    DatabaseTls { Disable = "disable", Prefer = "prefer", Require = "require", VerifyFull = "verify-full" }
     /// Which store holds the documents.
     Engine { Sqlite = "sqlite", MongoDb = "mongodb", PostgreSql = "postgresql" }
 }

@@ -51,7 +51,7 @@ leaves! {
     Level => Form::Choice(Level::NAMES), "one of DEBUG, INFO, WARNING, ERROR, CRITICAL";
     Validation => Form::Choice(Validation::NAMES), "introspect or local";
     SmtpTls => Form::Choice(SmtpTls::NAMES), "one of none, starttls, tls";
-    DatabaseTls => Form::Choice(DatabaseTls::NAMES), "one of disable, prefer, require";
+    DatabaseTls => Form::Choice(DatabaseTls::NAMES), "one of disable, prefer, require, verify-full";
     Engine => Form::Choice(Engine::NAMES), "one of sqlite, mongodb, postgresql";
 }
 
