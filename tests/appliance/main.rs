@@ -25,6 +25,7 @@
 
 mod api;
 mod bad_input;
+mod drop_in;
 mod families;
 mod front_door;
 mod install;

@@ -78,7 +78,13 @@ impl Client {
             "redirect_uri": asked.redirect_uri, "code_verifier": asked.verifier,
         });
         let answer = Reply::of(http.post(format!("{api}/auth/token")).json(&body)).await.ok();
-        let tokens = Mutex::new(Tokens::of(&answer));
+        Self::of(api, query, &answer).await
+    }
+
+    /// Whom the token endpoint has answered so.
+    pub async fn of(api: String, query: String, answer: &Value) -> Self {
+        let http = reqwest::Client::builder().timeout(super::PATIENCE).build().unwrap();
+        let tokens = Mutex::new(Tokens::of(answer));
         let mut client = Self { http, api, query, user_id: String::new(), tokens };
         client.user_id = text(&client.get("/auth/user-info").await.ok(), "userId");
         client
