@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use cv3_backend::domain::clock::{Clock, SystemClock};
 use cv3_backend::store::sqlite::SqliteStore;
 use cv3_backend::store::{Room, Store};
 use serde_json::{Value, json};
@@ -191,7 +192,7 @@ async fn fill_outbox(installation: &Installation, number: usize) -> Vec<String> 
     let mut addresses = Vec::new();
     for _ in 0..number {
         let (id, address) = (uuid::Uuid::new_v4().to_string(), fresh("many"));
-        let now = chrono::Utc::now();
+        let now = SystemClock.now();
         let mail = json!({"id": id, "event": "test", "to": [{"address": address}], "facts": {},
             "state": "waiting", "attempts": 0, "createdAt": now});
         store.documents().put(Room::Outbox, &id, &mail).await.unwrap();

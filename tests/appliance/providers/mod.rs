@@ -117,7 +117,7 @@ mod port {
         clients_of_others_are_made_and_removed,
         a_token_is_exchanged_for_a_partner_and_not_for_others,
         lists_come_in_pages_ordered_by_name,
-        our_own_account_is_nobody_in_lists_and_may_have_an_address,
+        our_own_account_may_have_an_address,
         an_unknown_key_is_looked_for_once_a_minute,
         three_kinds_of_signatures_are_read,
         a_token_ends_by_our_clock_where_it_is_read_here,

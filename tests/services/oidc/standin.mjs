@@ -19,6 +19,9 @@ const prefix = `/realms/${realm.realm}`;
 const issuer = base + prefix;
 const oidc = '/protocol/openid-connect';
 
+// The id of the user behind a client.
+const behind = (clientId) => `00000000-0000-4000-9000-${createHash('sha256').update(clientId).digest('hex').slice(0, 12)}`;
+
 // --- what is kept -----------------------------------------------------------------------------------------------
 const users = new Map(); // id -> {representation, password, temporary}
 const clients = new Map(realm.clients.map((c) => [c.clientId, { id: randomUUID(), ...c }]));
@@ -130,7 +133,7 @@ function build() {
         jwt: async (ctx, token, jwt) => {
           const client = clients.get(token.clientId);
           jwt.payload.aud = [...audiences(client), 'account'];
-          if (!token.accountId) jwt.payload.sub = `00000000-0000-4000-9000-${createHash('sha256').update(token.clientId).digest('hex').slice(0, 12)}`;
+          if (!token.accountId) jwt.payload.sub = behind(token.clientId);
           jwt.header = { ...jwt.header, typ: 'JWT' };
         },
       },
@@ -231,8 +234,8 @@ async function exchange(req, res, fields) {
 
 // --- Admin REST ------------------------------------------------------------------------------------------------------
 const masterToken = randomUUID();
-// The user behind our own client is in no list; the library calls it by the client.
-const own = { shown: { id: service.serviceAccountClientId, username: service.username, serviceAccountClientId: service.serviceAccountClientId } };
+// The user behind our own client, which is in no list.
+const own = { shown: { id: behind(service.serviceAccountClientId), username: service.username, serviceAccountClientId: service.serviceAccountClientId } };
 const declared = ['affiliation', 'phone'];
 function checked(shown) {
   const errors = [];
