@@ -63,8 +63,11 @@ fn written(run: &Path) -> impl Iterator<Item = u32> {
     })
 }
 
+/// Whether there is such a process; asked of the kernel, since an empty root has no `/proc`.
 fn runs(pid: u32) -> bool {
-    Path::new(&format!("/proc/{pid}")).exists()
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    // One that may not be signalled runs as well.
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
 }
 
 /// Processes of this host that wrote an address file and run, with what they wrote.

@@ -74,6 +74,8 @@ impl Committer {
 
     /// Starts the next change of a source, forgetting what an interrupted attempt staged.
     pub(super) async fn begin(&self, source: &SourceId, mode: Mode, job: &JobId) -> Result<Begun, Failure> {
+        // What another program left is the version that this change is made to.
+        self.indices.adopt(source).await?;
         let manifest = self.ports.store.subjects().manifest(source).await?;
         let manifest = manifest.unwrap_or_else(|| Manifest::empty(source.clone()));
         if manifest.made_by(job.as_str()) {

@@ -16,6 +16,7 @@ use crate::domain::ids::SourceId;
 use crate::domain::sources::{Manifest, PartRef, RecordIndex, Source, SourceType};
 use crate::domain::subjects::Subject;
 use crate::engine::{IndexRules, Indices as Built, PartBuilder, PartError, PartStats, SourceView, merge};
+use crate::ingest::demographics;
 use crate::ports::Ports;
 
 /// Subjects handled at a time while an index part is built.
@@ -121,6 +122,9 @@ impl Indices {
             if !ended {
                 after = page.last().map(|subject| subject.subject_id.clone());
                 builder = tokio::task::spawn_blocking(move || {
+                    let mut page = page;
+                    // Subjects that another program stored have none of what is only searched.
+                    page.iter_mut().for_each(demographics::resolve);
                     page.iter().try_for_each(|subject| builder.add(subject)).map(|()| builder)
                 })
                 .await
@@ -172,6 +176,40 @@ impl Indices {
     /// The parts of the visible version of a source, oldest first.
     pub async fn parts(&self, _: &As<DataAdmin>, source: &SourceId) -> Result<Vec<PartRef>, Failure> {
         Ok(self.ports.store.subjects().manifest(source).await?.map(|m| m.parts).unwrap_or_default())
+    }
+
+    /// Makes the subjects that another program left of a source its first version, with an index; `false` if there are none
+    /// (design: *Generations*).
+    pub(super) async fn adopt(&self, source: &SourceId) -> Result<bool, Failure> {
+        let subjects = self.ports.store.subjects();
+        if subjects.manifest(source).await?.is_some() || !subjects.adopted(source).await? {
+            return Ok(false);
+        }
+        let (parts, held) = self.rebuild_parts(source, 0).await?;
+        let mut manifest = Manifest::empty(source.clone());
+        (manifest.data_version, manifest.parts) = (1, parts);
+        let surveyed = self.survey(source, &manifest.parts).await?;
+        surveyed.describe(&mut manifest);
+        subjects.commit(0, &manifest).await?;
+        drop(held);
+        tracing::info!(%source, subjects = manifest.record_count, "a source of another program is taken over");
+        self.keep(&manifest, surveyed);
+        Ok(true)
+    }
+
+    /// Sources with subjects of another program that nobody has indexed yet.
+    pub async fn left(&self, _: &Inside) -> Result<Vec<SourceId>, Failure> {
+        let (subjects, sources) = (self.ports.store.subjects(), self.ports.store.sources());
+        let mut left = Vec::new();
+        for id in subjects.sources().await? {
+            if subjects.manifest(&id).await?.is_none()
+                && subjects.adopted(&id).await?
+                && sources.get(id.as_str()).await?.is_some_and(|s| s.source_type == SourceType::Internal)
+            {
+                left.push(id);
+            }
+        }
+        Ok(left)
     }
 
     /// Rebuilds the whole index of a source from its subjects and makes it the visible one.

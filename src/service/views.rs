@@ -45,7 +45,8 @@ impl Views {
         Self { ports, open: Arc::default(), shared: Arc::default() }
     }
 
-    /// The visible version of a source with its manifest; a source nothing was committed to is an empty view.
+    /// The visible version of a source with its manifest; a source nothing was committed to is an empty view,
+    /// unless another program left subjects of it: then it is not available until they are indexed.
     pub(super) async fn current(&self, source: &SourceId) -> Result<(Manifest, Arc<SourceView>), Failure> {
         match self.read(source).await {
             // A commit may remove the parts of the manifest read just before it; its own manifest has others.
@@ -55,11 +56,18 @@ impl Views {
     }
 
     async fn read(&self, source: &SourceId) -> Result<(Manifest, Arc<SourceView>), Failure> {
-        let manifest = self.ports.store.subjects().manifest(source).await?;
+        let subjects = self.ports.store.subjects();
+        let manifest = subjects.manifest(source).await?;
+        let unread = manifest.is_none();
         let manifest = manifest.unwrap_or_else(|| Manifest::empty(source.clone()));
         let version = (manifest.data_version, manifest.build);
         if let Some(view) = self.held(source, version) {
             return Ok((manifest, view));
+        }
+        // Subjects of another program without an index are not nobody.
+        if unread && subjects.adopted(source).await? {
+            let why = "it is being built for the first time; ask again in a while".into();
+            return Err(Failure::Unavailable("the index of this source", why));
         }
         let parts = self.parts(&manifest.parts).await?;
         let view =

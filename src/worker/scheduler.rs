@@ -6,6 +6,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker::{JobState, NewJob, Queue};
+use crate::domain::ids::SourceId;
 use crate::service::{Failure, Services};
 
 /// How often the timetable is looked at.
@@ -16,6 +17,12 @@ const TIDY: Duration = Duration::from_secs(3_600);
 
 /// How often sources are looked over for indices older than a day.
 const INDEX: Duration = Duration::from_secs(900);
+
+/// How often sources that another program has filled are looked for.
+const LEFT: Duration = Duration::from_secs(60);
+
+/// How long an index that was asked for is waited for before it is asked for again.
+const ADOPTED: Duration = Duration::from_secs(3_600);
 
 /// How often the meta index is built anew.
 const META_INDEX: Duration = Duration::from_secs(86_400);
@@ -104,18 +111,29 @@ async fn tick(services: &Services, holder: &str, running: Duration) -> Result<()
         };
         broker.enqueue(job).await?;
     }
+    if due(services, "left", LEFT).await? {
+        for source in services.indices.left(&inside).await? {
+            if due(services, &format!("left:{source}"), ADOPTED).await? {
+                broker.enqueue(of_source("index", &source)).await?;
+            }
+        }
+    }
     if due(services, "index", INDEX).await? {
         for source in services.indices.stale(&inside).await? {
-            let job = NewJob {
-                queue: Queue::DatabaseManager,
-                kind: "refresh".into(),
-                key: Some(source.to_string()),
-                payload: json!({"sourceId": source}),
-            };
-            broker.enqueue(job).await?;
+            broker.enqueue(of_source("refresh", &source)).await?;
         }
     }
     Ok(())
+}
+
+/// A job over one source.
+fn of_source(kind: &str, source: &SourceId) -> NewJob {
+    NewJob {
+        queue: Queue::DatabaseManager,
+        kind: kind.into(),
+        key: Some(source.to_string()),
+        payload: json!({"sourceId": source}),
+    }
 }
 
 /// Whether nobody did the thing within the period; marks it done.

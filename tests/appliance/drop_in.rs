@@ -22,7 +22,8 @@ const GROUP: &str = "16fd2706-8baf-433b-82eb-8c7fada847da";
 /// The sample file of the original as an operator has filled it in: comments, ports in quotation marks.
 fn file(mongodb: &Value, database: &str, redis: &Value, provider: &Provider, vault: &Value) -> Value {
     let address = text(mongodb, "url");
-    let (host, port) = address.trim_start_matches("mongodb://").trim_end_matches('/').rsplit_once(':').unwrap();
+    let (host, port) =
+        address.trim_start_matches("mongodb://").trim_end_matches('/').rsplit_once(':').unwrap();
     let port = port.split('/').next().unwrap();
     let keycloak = format!("{}/", provider.server().url);
     json!({
@@ -65,16 +66,22 @@ async fn fill(database: &mongodb::Database, user: &str, instance: &str) {
     let put = async |name: &str, documents: Vec<Document>| {
         database.collection::<Document>(name).insert_many(documents).await.unwrap();
     };
-    put("user.info", vec![doc! {
-        "_id": ObjectId::new(), "userId": user, "role": "developer", "active": true, "budget": 100,
-    }])
+    put(
+        "user.info",
+        vec![doc! {
+            "_id": ObjectId::new(), "userId": user, "role": "developer", "active": true, "budget": 100,
+        }],
+    )
     .await;
-    put("instance.config", vec![
-        doc! { "id": "InstanceConfig", "instanceId": instance, "name": "Northern Registry",
+    put(
+        "instance.config",
+        vec![
+            doc! { "id": "InstanceConfig", "instanceId": instance, "name": "Northern Registry",
             "url": "https://north.example.org", "description": "d", "version": "3.0.1" },
-        doc! { "id": "DiscoveryConfig", "defaultBudget": 50 },
-        doc! { "id": "FederationConfig", "anonymousAccess": false, "autoUserRegistration": false },
-    ])
+            doc! { "id": "DiscoveryConfig", "defaultBudget": 50 },
+            doc! { "id": "FederationConfig", "anonymousAccess": false, "autoUserRegistration": false },
+        ],
+    )
     .await;
     put("sources", vec![doc! {
         "_id": ObjectId::new(), "sourceId": SOURCE, "sourceName": "north", "displayName": "North",
@@ -83,10 +90,13 @@ async fn fill(database: &mongodb::Database, user: &str, instance: &str) {
     }])
     .await;
     put(&format!("sources.{SOURCE}"), (0..300).map(subject).collect()).await;
-    put("network.networks", vec![doc! {
-        "_id": ObjectId::new(), "networkId": NETWORK, "networkName": "Rare", "description": "d",
-        "instanceId": instance, "visible": true, "nodeIds": [instance],
-    }])
+    put(
+        "network.networks",
+        vec![doc! {
+            "_id": ObjectId::new(), "networkId": NETWORK, "networkName": "Rare", "description": "d",
+            "instanceId": instance, "visible": true, "nodeIds": [instance],
+        }],
+    )
     .await;
     put("network.groups", vec![doc! {
         "_id": ObjectId::new(), "groupId": GROUP, "groupName": "Clinicians", "groupDescription": "d",
@@ -115,7 +125,8 @@ async fn sign_in(house: &House, name: &str) -> Client {
 
 async fn started(house: &House, vault: &Value) -> Node {
     let launch = house.installation.serve();
-    let launch = launch.env("VAULT_ROLE_ID", &text(vault, "RoleID")).env("VAULT_SECRET_ID", &text(vault, "SecretID"));
+    let launch =
+        launch.env("VAULT_ROLE_ID", &text(vault, "RoleID")).env("VAULT_SECRET_ID", &text(vault, "SecretID"));
     let launch = launch.env("KEYCLOAK_CLIENT_SECRET", SECRET);
     launch.env("ADMIN_EMAIL", "head@example.org").env("ADMIN_AFFILIATION", "Hospital").start().await
 }
@@ -129,17 +140,18 @@ async fn an_installation_of_the_original_is_taken_over_as_it_is() {
     println!("taken over with {provider}");
     let word = |name: &str| redis[name].as_str().unwrap();
     sweep(&format!("redis://{}:{}@{}:{}/0", word("user"), word("password"), word("host"), redis["port"]));
-    let (vault, house) = (vault.section().await, House::of(&provider).await);
+    let (section, house) = (vault.section().await, House::of(&provider).await);
     let database = format!("cv3_test_{}", uuid::Uuid::new_v4().simple());
-    house.installation.configure(file(&mongodb, &database, &redis, &provider, &vault));
+    house.installation.configure(file(&mongodb, &database, &redis, &provider, &section));
     let client = mongodb::Client::with_uri_str(text(&mongodb, "url")).await.unwrap();
     let held = client.database(&database);
     let name = fresh("ada");
     let id = somebody(&provider, &name).await;
+    vault.key(&section, &id).await;
     fill(&held, &id, "1b4e28ba-2fa1-11d2-883f-0016d3cca427").await;
     let theirs: Document = held.collection("sources").find_one(doc! {}).await.unwrap().unwrap();
 
-    let node = started(&house, &vault).await;
+    let node = started(&house, &section).await;
     let ada = sign_in(&house, &name).await;
     assert_eq!(ada.user_id, id);
     let own = ada.get("/auth/user-info").await.ok();
@@ -152,7 +164,10 @@ async fn an_installation_of_the_original_is_taken_over_as_it_is() {
     assert_eq!((&kept["displayName"], &kept["online"]), (&"North".into(), &true.into()), "{kept}");
     assert_eq!(ada.get("/groups/").await.ok().as_array().unwrap().len(), 1);
 
-    // Nothing has been ingested by us: the first question finds what the original left.
+    // Nothing has been ingested by us: what the original left is found. Before it is indexed nobody is told of nobody.
+    let early = steps::ask_one(&ada, SOURCE, &json!({"hpo": [{"terms": ["HP:0001250"]}]})).await;
+    assert!(early["state"] != "ok" || !steps::ids(&early).is_empty(), "{early}");
+    steps::indexed(&ada, SOURCE, 300).await;
     let answer = steps::ask_one(&ada, SOURCE, &json!({"hpo": [{"terms": ["HP:0001250"]}]})).await;
     let expected: Vec<String> = (0..300).filter(|n| n % 3 == 0).map(|n| format!("P{n:03}")).collect();
     assert_eq!(steps::ids(&answer), expected);
@@ -161,7 +176,10 @@ async fn an_installation_of_the_original_is_taken_over_as_it_is() {
     let expected = (0..300).filter(|n| n % 6 == 0 && n % 90 <= 9).map(|n| format!("P{n:03}"));
     assert_eq!(few, expected.collect::<Vec<_>>());
 
-    let renamed = ada.api(Method::PATCH, &format!("/sources/{SOURCE}")).await.json(&json!({"displayName": "Far North"}));
+    let renamed = ada
+        .api(Method::PATCH, &format!("/sources/{SOURCE}"))
+        .await
+        .json(&json!({"displayName": "Far North"}));
     assert!(renamed.send().await.unwrap().status().is_success());
     node.stop().await;
     let ours: Document = held.collection("sources").find_one(doc! {}).await.unwrap().unwrap();
@@ -173,9 +191,12 @@ async fn an_installation_of_the_original_is_taken_over_as_it_is() {
     assert_eq!(subjects.count_documents(doc! { "imported": { "$type": "date" } }).await.unwrap(), 300);
 
     // A second start finds nothing to do, and everything in its place.
-    let node = started(&house, &vault).await;
+    let node = started(&house, &section).await;
     let again = sign_in(&house, &name).await;
-    assert_eq!(again.get("/users/").await.ok().as_array().map(Vec::len), Some(2), "ada, and the first administrator");
+    let local = again.get("/users/local").await.ok();
+    assert!(local.as_array().unwrap().iter().any(|user| user["userId"] == id), "{local}");
+    let found = steps::ask_one(&again, SOURCE, &json!({"ordo": [{"terms": ["ORPHA:558"]}]})).await;
+    assert_eq!(steps::ids(&found).len(), 300);
     node.stop().await;
     held.drop().await.unwrap();
 }

@@ -38,6 +38,13 @@ impl Vault {
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default()
     }
 
+    /// Makes the key of a person, as the original has it.
+    pub async fn key(&self, section: &Value, person: &str) {
+        let path = format!("{}/keys/{person}", text(section, "TransitPath"));
+        self.root("POST", &path, &json!({"type": "rsa-4096"})).await;
+        self.root("POST", &format!("{path}/config"), &json!({"deletion_allowed": true})).await;
+    }
+
     /// Mounts, a policy and a role as docs/vault.md has them; the section that uses them.
     pub async fn section(&self) -> Value {
         let own = uuid::Uuid::new_v4().simple().to_string();

@@ -54,7 +54,9 @@ pub(super) fn routes(endpoint: &str) -> Route {
         json!({"endpoint": endpoint}),
         include_str!("../pages/graphiql.js")
     );
-    let asset = |body: &str, kind| get(Asset { body: Arc::new(Fixed::new(kind, body.to_owned())), cache: "no-store" });
+    let asset = |body: &str, kind| {
+        get(Asset { body: Arc::new(Fixed::new(kind, body.to_owned())), cache: "no-store" })
+    };
     Route::new()
         .at("/", asset(include_str!("../pages/graphiql.html"), "text/html; charset=utf-8"))
         .at("/start.js", asset(&start, "text/javascript; charset=utf-8"))
