@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 
 use crate::store::StoreError;
 
@@ -70,8 +70,10 @@ impl Settings {
         if config.get_dbname().is_none() {
             config.dbname(&self.database);
         }
-        // The address may ask for more than the setting, never for less.
+        // The address may ask for more than the setting, never for less. What does not leave the host is not encrypted.
+        let inside = config.get_hosts().iter().all(|host| matches!(host, Host::Unix(_)));
         config.ssl_mode(match (self.tls, config.get_ssl_mode()) {
+            _ if inside => SslMode::Disable,
             (Tls::Require | Tls::VerifyFull, _) | (_, SslMode::Require) => SslMode::Require,
             (Tls::Disable, _) => SslMode::Disable,
             _ => SslMode::Prefer,
@@ -132,7 +134,6 @@ fn split(host: &str, port: u16) -> Option<(&str, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio_postgres::config::Host;
 
     fn settings(host: &str, tls: Tls) -> Settings {
         Settings {
@@ -180,6 +181,8 @@ mod tests {
     #[case("db", Tls::VerifyFull, SslMode::Require)]
     #[case("postgres://db?sslmode=require", Tls::Disable, SslMode::Require)]
     #[case("postgres://db?sslmode=disable", Tls::Require, SslMode::Require)]
+    #[case("/run/postgresql", Tls::VerifyFull, SslMode::Disable)]
+    #[case("/run/postgresql,db", Tls::VerifyFull, SslMode::Require)]
     fn an_address_never_weakens_the_protection(#[case] host: &str, #[case] tls: Tls, #[case] mode: SslMode) {
         assert_eq!(settings(host, tls).config().unwrap().get_ssl_mode(), mode);
     }

@@ -98,13 +98,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> MakeTlsConnect<S> for C
     type Error = io::Error;
 
     fn make_tls_connect(&mut self, domain: &str) -> Result<Handshake, io::Error> {
-        let name = ServerName::try_from(domain.to_owned()).map_err(io::Error::other)?;
-        Ok(Handshake(TlsConnector::from(self.0.clone()), name))
+        // A socket of this host has no name, and its server asks for no handshake.
+        Ok(Handshake(TlsConnector::from(self.0.clone()), ServerName::try_from(domain.to_owned()).ok()))
     }
 }
 
 /// A connection about to be encrypted, and with whom.
-pub(super) struct Handshake(TlsConnector, ServerName<'static>);
+pub(super) struct Handshake(TlsConnector, Option<ServerName<'static>>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Handshake {
     type Stream = Encrypted<S>;
@@ -112,7 +112,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Hands
     type Future = Pin<Box<dyn Future<Output = Result<Encrypted<S>, io::Error>> + Send>>;
 
     fn connect(self, stream: S) -> Self::Future {
-        Box::pin(async move { Ok(Encrypted(Box::new(self.0.connect(self.1, stream).await?))) })
+        Box::pin(async move {
+            let name =
+                self.1.ok_or_else(|| io::Error::other("the host is no name a certificate can be for"))?;
+            Ok(Encrypted(Box::new(self.0.connect(name, stream).await?)))
+        })
     }
 }
 

@@ -99,13 +99,33 @@ impl Own {
         panic!("the server ends at once");
     }
 
-    /// As `kill -9` does.
+    /// As `kill -9` does, of the server and of the processes it has for its sessions, which outlive it for a moment.
     fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
+        let Some(mut child) = self.child.take() else { return };
+        let sessions: Vec<String> =
+            processes().filter(|(_, parent)| *parent == child.id()).map(|(pid, _)| pid).collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let left =
+            || processes().filter(|(pid, _)| sessions.contains(pid)).map(|(pid, _)| pid).collect::<Vec<_>>();
+        while let Some(pid) = left().first() {
+            assert!(Instant::now() < deadline, "a session does not end");
+            let _ = Command::new("kill").args(["-KILL", pid]).stderr(Stdio::null()).status();
         }
     }
+}
+
+/// The processes that run, each with its parent.
+fn processes() -> impl Iterator<Item = (String, u32)> {
+    std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let pid = entry.unwrap().file_name().into_string().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // After the program's name: the state and the parent.
+        let mut after = stat.rsplit_once(')')?.1.split_whitespace();
+        let running = after.next()? != "Z";
+        Some((pid, after.next()?.parse().ok()?)).filter(|_| running)
+    })
 }
 
 impl Drop for Own {
@@ -195,7 +215,10 @@ async fn whoever_is_not_let_in_is_told_which_settings_to_look_at() {
         assert!(words.contains("PostgreSQL.User") && !words.contains("hush"), "{words}");
     }
     let socket = own.data.path().to_str().unwrap().to_owned();
-    PostgresStore::open(&Settings { host: socket, ..right.clone() }).await.unwrap().ping().await.unwrap();
+    for tls in [Tls::Prefer, Tls::Require] {
+        let by_socket = Settings { host: socket.clone(), tls, ..right.clone() };
+        PostgresStore::open(&by_socket).await.unwrap().ping().await.unwrap();
+    }
     // Who owns the schema needs no other right.
     let narrow = Settings { database: "narrow".to_owned(), ..right.clone() };
     let store = PostgresStore::open(&narrow).await.unwrap();
