@@ -17,7 +17,7 @@ use super::applet::Service;
 use super::listeners::{self, Activated, Addresses, Over, REDIRECT};
 use super::tls::{self, Certificate};
 use super::wiring::Wired;
-use super::{notify, process, services};
+use super::{first, notify, process, services};
 use crate::config::Loaded;
 use crate::http::headers::Transport;
 use crate::http::{front, redirect};
@@ -165,6 +165,10 @@ pub async fn spawn(
     if let Some(certificate) = certificate {
         let (metrics, clock) = (wired.services.metrics.clone(), wired.clock.clone());
         tracker.spawn(tls::watch::watch(certificate, metrics, clock, stop.soft.clone()));
+    }
+    if chosen.contains(&Service::DatabaseManager) && !appliance.read_only {
+        let (loaded, wired, stop) = (loaded.clone(), wired.clone(), stop.soft.clone());
+        tracker.spawn(async move { first::administrator(&loaded, &wired, stop).await });
     }
     tracker.spawn(tell_counts(wired.clone(), stop.soft.clone()));
     tracker.spawn(forget_settings(wired.clone(), stop.soft.clone()));

@@ -1,11 +1,11 @@
 //! How one binary becomes services: open the ports, spawn the services, wait for the end.
 //!
 //! Lives here: selection (`applet`), adapters chosen from configuration (`wiring`), sockets (`listeners`, `tls`,
-//! `brief`),
-//! start, drain and stop (`lifecycle`), the process as a whole (`process`). Does not: what services do (`http`, `worker`, `service`).
+//! `brief`), the first administrator of the environment (`first`), start, drain and stop (`lifecycle`), the process as a whole (`process`). Does not: what services do (`http`, `worker`, `service`).
 
 pub mod applet;
 pub mod brief;
+pub mod first;
 pub mod lifecycle;
 pub mod listeners;
 pub mod notify;

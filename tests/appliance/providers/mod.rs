@@ -104,7 +104,8 @@ mod outside_providers {
 mod first_account {
     promises!(setup: [
         the_first_account_is_the_clients_admin,
-        installing_without_a_terminal_makes_the_first_account_once], stand_in, keycloak);
+        installing_without_a_terminal_makes_the_first_account_once,
+        a_start_makes_the_first_account_that_the_environment_names], stand_in, keycloak);
 }
 
 mod another_issuer {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::house::{House, fresh};
-use super::provider::{CALLBACK, CLIENT, Provider, Server, Visit};
+use super::provider::{CALLBACK, CLIENT, Provider, SECRET, Server, Visit};
 use crate::support::eventually;
 use crate::support::node::{PASSWORD, text};
 use crate::support::pages::{Browser, Page};
@@ -132,4 +132,38 @@ pub async fn installing_without_a_terminal_makes_the_first_account_once(provider
     });
     assert!(!done && said.contains("view-users"), "{said}");
     assert_eq!(server.user(&format!("{client}_admin")).await, None);
+}
+
+pub async fn a_start_makes_the_first_account_that_the_environment_names(provider: &Provider) {
+    let server = provider.server();
+    let _turn = TURN.lock().await;
+    without_admin(server).await;
+    let house = House::of(provider).await;
+    let start = || {
+        let launch = house.installation.serve().env("ADMIN_EMAIL", "first@example.org");
+        launch.env("ADMIN_AFFILIATION", "Hospital").env("KEYCLOAK_CLIENT_SECRET", SECRET)
+    };
+    let node = start().start().await;
+    let listed = || house.tool(&["user", "list", "--json"], "");
+    eventually("the first account", || async { listed().await.contains("developer").then_some(()) }).await;
+    let id = server.user(ADMIN).await.unwrap();
+    let person = server.admin(Method::GET, &format!("/users/{id}"), None).await.ok();
+    assert_eq!(
+        (&person["email"], &person["attributes"]["affiliation"]),
+        (&json!("first@example.org"), &json!(["Hospital"]))
+    );
+    let once = house.tool(&["user", "reset-password", "--user", ADMIN, "--json"], "").await;
+    let once = text(&serde_json::from_str::<Value>(&once).unwrap(), "oneTimePassword");
+    let visit = Visit::new(server, CLIENT, CALLBACK, "the first visit");
+    assert!(visit.code(ADMIN, &once, PASSWORD).await.is_some());
+    let own = house.who(&house.sign_in(ADMIN).await.access).await.ok();
+    assert_eq!((&own["role"], &own["affiliation"]), (&json!("developer"), &json!("Hospital")));
+    node.stop().await;
+
+    // A second start finds an administrator and makes none.
+    let before = listed().await;
+    let node = start().start().await;
+    assert_eq!(house.who(&house.sign_in(ADMIN).await.access).await.status, StatusCode::OK);
+    assert_eq!(listed().await, before);
+    node.stop().await;
 }
