@@ -163,8 +163,8 @@ pub async fn spawn(
         tracker.spawn(supervise(*service, loaded.clone(), wired.clone(), stop.clone(), report.clone()));
     }
     if let Some(certificate) = certificate {
-        let (metrics, clock) = (wired.services.metrics.clone(), wired.clock.clone());
-        tracker.spawn(tls::watch::watch(certificate, metrics, clock, stop.soft.clone()));
+        let (services, clock) = (wired.services.clone(), wired.clock.clone());
+        tracker.spawn(tls::watch::watch(certificate, services, clock, stop.soft.clone()));
     }
     if chosen.contains(&Service::DatabaseManager) && !appliance.read_only {
         let (loaded, wired, stop) = (loaded.clone(), wired.clone(), stop.soft.clone());

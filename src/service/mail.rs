@@ -65,6 +65,8 @@ pub(super) enum Event {
     DependencyAway,
     /// It is there again.
     DependencyBack,
+    /// The certificate of the front door ends soon, or has ended.
+    CertificateEnds,
     /// The operator tries whether mail arrives.
     Test,
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Certificate;
 use crate::domain::clock::Clock;
-use crate::service::metrics::Metrics;
+use crate::service::Services;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);
@@ -99,10 +99,19 @@ impl Watched {
     }
 }
 
+/// Writes to the administrators, if mail can be written down now; the log has it in any case.
+async fn tell(services: &Services, certificate: &Certificate) {
+    let (facts, inside) = (certificate.facts(), services.auth.inside());
+    let told = services.mail.certificate_ends(&inside, facts.expires, &facts.fingerprint).await;
+    if let Err(error) = told {
+        tracing::warn!(%error, "the administrators are told of the certificate tomorrow");
+    }
+}
+
 /// Watches the files until told to stop; SIGHUP looks at once.
 pub async fn watch(
     certificate: Certificate,
-    metrics: Metrics,
+    services: Services,
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) {
@@ -110,11 +119,12 @@ pub async fn watch(
     let mut watched = Watched::new(certificate.clone());
     let (mut usable, mut remind) = (true, Instant::now());
     loop {
-        metrics.certificate(certificate.facts().expires, usable);
+        services.metrics.certificate(certificate.facts().expires, usable);
         if remind <= Instant::now() {
             remind = Instant::now() + REMIND;
             if let Some(concern) = certificate.facts().concern(clock.now()) {
                 tracing::warn!("{concern}");
+                tell(&services, &certificate).await;
             }
         }
         let now = tokio::select! {

@@ -92,6 +92,18 @@ impl Mail {
         notify_some(&self.ports, id, Event::JobFailed, everyone(), facts).await
     }
 
+    /// Tells the administrators that a certificate ends soon; once for each certificate, whoever serves it.
+    pub async fn certificate_ends(
+        &self,
+        _: &Inside,
+        until: DateTime<Utc>,
+        fingerprint: &str,
+    ) -> Result<(), Failure> {
+        let facts = json!({"until": at(until), "fingerprint": fingerprint});
+        let id = format!("certificate-{}", fingerprint.replace(':', ""));
+        notify_some(&self.ports, id, Event::CertificateEnds, everyone(), facts).await
+    }
+
     /// Looks at what is not needed to write a mail down, and tells the administrators once if it has been away for ten
     /// minutes, and once when it is back. `seen` is each with its complaint, if any.
     pub async fn watch(

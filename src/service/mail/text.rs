@@ -226,6 +226,15 @@ pub(super) fn write(
                 ("Back at", fact("until")),
             ])],
         ),
+        (Event::CertificateEnds, _) => (
+            "the certificate of this installation has to be replaced",
+            vec![
+                Part::Facts(vec![("Ends", fact("until")), ("Fingerprint", fact("fingerprint"))]),
+                words(
+                    "Put another one in the place of its files: it is taken up by itself. Browsers and other installations turn away after its end.",
+                ),
+            ],
+        ),
         (Event::Test, _) => ("a test", vec![words("This is a test: mail from here arrives.")]),
     };
     if fact("last") == "true" {
@@ -281,10 +290,11 @@ mod tests {
             "affiliation": "\" onload='x' &", "justification": "one\r\nName: Somebody Else\nthree",
             "network": "<b>", "installation": "one\r\nName: Somebody Else", "address": "\u{202e}<script>", "kind": "<b>",
             "reason": "one\nName: Somebody Else", "about": "<script>", "complaint": "\u{1b}<b>", "what": "<script>",
+            "until": "<b>", "fingerprint": "\u{202e}<script>",
         })
     }
 
-    const EVENTS: [Event; 12] = [
+    const EVENTS: [Event; 13] = [
         Event::AccessRequestSubmitted,
         Event::AccessRequestApproved,
         Event::AccessRequestDenied,
@@ -296,6 +306,7 @@ mod tests {
         Event::JobFailed,
         Event::DependencyAway,
         Event::DependencyBack,
+        Event::CertificateEnds,
         Event::Test,
     ];
 

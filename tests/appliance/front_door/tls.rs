@@ -167,3 +167,20 @@ fn a_redirect_without_a_place_to_go_is_refused_at_start() {
     assert!(!check(&[redirect, public]));
     assert!(!check(&[redirect, &certificate, &key]), "the public address is one without TLS");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn administrators_are_written_to_once_about_a_certificate_that_ends_soon() {
+    let installation = Installation::new();
+    let (short, long) = (Pair::made(&installation, "short", "9"), Pair::made(&installation, "long", "60"));
+    let told = || installation.tool(&["mail", "list", "--json"], "").matches("certificateEnds").count();
+    let node = with_tls(&installation, &long).start().await;
+    node.stop().await;
+    assert_eq!(told(), 0);
+    for _ in 0..2 {
+        let node = with_tls(&installation, &short).start().await;
+        eventually("the reminder", || async { node.log().contains("days left").then_some(()) }).await;
+        eventually("the mail", || async { (told() == 1).then_some(()) }).await;
+        node.stop().await;
+    }
+    assert_eq!(told(), 1);
+}
