@@ -14,7 +14,7 @@ use crate::broker::Notice;
 use crate::domain::filter::Filter;
 use crate::domain::ids::SourceId;
 use crate::domain::sources::{Manifest, PartRef, RecordIndex, Source, SourceType};
-use crate::domain::subjects::Subject;
+use crate::domain::subjects::{Demographics, Subject};
 use crate::engine::{IndexRules, Indices as Built, PartBuilder, PartError, PartStats, SourceView, merge};
 use crate::ingest::demographics;
 use crate::ports::Ports;
@@ -124,7 +124,8 @@ impl Indices {
                 builder = tokio::task::spawn_blocking(move || {
                     let mut page = page;
                     // Subjects that another program stored have none of what is only searched.
-                    page.iter_mut().for_each(demographics::resolve);
+                    let unresolved = |subject: &&mut Subject| subject.demo == Demographics::default();
+                    page.iter_mut().filter(unresolved).for_each(demographics::resolve);
                     page.iter().try_for_each(|subject| builder.add(subject)).map(|()| builder)
                 })
                 .await
