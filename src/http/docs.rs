@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::fixed::Fixed;
 use super::{admin, query};
 use crate::domain::access::Api;
-use crate::service::Services;
+use crate::service::{Failure, Services};
 
 /// Served by the documentation page only: scripts from here alone.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src *; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -30,18 +30,36 @@ struct Nothing;
 #[OpenApi]
 impl Nothing {}
 
-/// A fixed body, cacheable.
+/// Makes a body.
+type Make = Box<dyn FnOnce() -> Arc<Fixed> + Send>;
+
+/// A fixed body, cacheable; made when it is first asked for, since most processes are never asked.
 #[derive(Clone)]
 struct Asset {
-    body: Arc<Fixed>,
+    body: Arc<LazyLock<Arc<Fixed>, Make>>,
     cache: &'static str,
+}
+
+impl Asset {
+    fn made(cache: &'static str, make: impl FnOnce() -> Arc<Fixed> + Send + 'static) -> Self {
+        Self { body: Arc::new(LazyLock::new(Box::new(make))), cache }
+    }
+
+    fn of(body: impl Into<String>, kind: &'static str, cache: &'static str) -> Self {
+        let body = body.into();
+        Self::made(cache, move || Arc::new(Fixed::new(kind, body)))
+    }
 }
 
 impl Endpoint for Asset {
     type Output = Response;
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
-        let mut response = self.body.answer(&request, self.cache).await;
+        let made = self.body.clone();
+        let made = tokio::task::spawn_blocking(move || LazyLock::force(&made).clone())
+            .await
+            .map_err(Failure::internal)?;
+        let mut response = made.answer(&request, self.cache).await;
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
         Ok(response)
     }
@@ -61,6 +79,9 @@ static UI: LazyLock<[Arc<Fixed>; 2]> = LazyLock::new(|| {
     [Fixed::new("text/css; charset=utf-8", style), Fixed::new("text/javascript; charset=utf-8", script)]
         .map(Arc::new)
 });
+
+/// The services that have one.
+const DOCUMENTS: [Api; 2] = [Api::Admin, Api::Query];
 
 /// The documents of the services this release serves, by the name in the choice.
 pub fn documents(services: &Services) -> [(&'static str, Value); 2] {
@@ -130,13 +151,10 @@ pub fn spell_as_published(document: &mut Value) {
 
 /// The routes below `/docs`: at the front door all documents, on a service's own port (`only`) its own.
 pub fn routes(services: &Services, only: Option<&str>) -> Route {
-    let ui = |body: &Arc<Fixed>| get(Asset { body: body.clone(), cache: DAY });
-    let [style, script] = &*UI;
     let receiver = include_str!("pages/oauth-receiver.js");
     let info = services.auth.issuer();
-    let mut shown: Vec<_> = documents(services).into_iter().collect();
-    shown.retain(|(name, _)| only.is_none_or(|only| only == *name));
-    let names: Vec<_> = shown.iter().map(|(name, _)| name).collect();
+    let names: Vec<&str> =
+        DOCUMENTS.map(Api::name).into_iter().filter(|name| only.is_none_or(|only| only == *name)).collect();
     let graphql = match only {
         None => Some(format!("{}/api/graphql", services.options().public_url)),
         Some("admin") => Some("/graphql".to_owned()),
@@ -146,12 +164,11 @@ pub fn routes(services: &Services, only: Option<&str>) -> Route {
     let graphql = graphql.filter(|_| services.options().development);
     let settings = json!({"clientId": info.client_id, "documents": names, "graphiql": graphql.is_some()});
     let start = format!("const settings = {settings};\n{}", include_str!("pages/docs.js"));
-    let asset =
-        |body: &str, kind, cache| get(Asset { body: Arc::new(Fixed::new(kind, body.to_owned())), cache });
+    let asset = |body: &str, kind, cache| get(Asset::of(body, kind, cache));
     let mut routes = Route::new()
         .at("/", asset(include_str!("pages/docs.html"), "text/html; charset=utf-8", "no-store"))
-        .at("/swagger-ui.css", ui(style))
-        .at("/swagger-ui.js", ui(script))
+        .at("/swagger-ui.css", get(Asset::made(DAY, || UI[0].clone())))
+        .at("/swagger-ui.js", get(Asset::made(DAY, || UI[1].clone())))
         .at("/docs.js", asset(&start, "text/javascript; charset=utf-8", "no-store"))
         .at("/oauth-receiver.js", asset(receiver, "text/javascript; charset=utf-8", DAY))
         .at(
@@ -161,14 +178,20 @@ pub fn routes(services: &Services, only: Option<&str>) -> Route {
     if let Some(endpoint) = graphql {
         routes = routes.nest("/graphiql", graphiql::routes(&endpoint));
     }
-    for (name, document) in shown {
+    for name in names {
         let prefix = if name == "admin" { "/api" } else { "/query" };
         let server = match only {
             Some(_) => "/".to_owned(),
             None => format!("{}{prefix}", services.options().public_url),
         };
-        let body = localise(document, services, &server).to_string();
-        routes = routes.at(format!("/{name}.json"), asset(&body, "application/json", "no-store"));
+        let services = services.clone();
+        let document = Asset::made("no-store", move || {
+            let document = documents(&services).into_iter().find(|(of, _)| *of == name);
+            let (_, document) = document.unwrap_or_default();
+            let text = localise(document, &services, &server).to_string();
+            Arc::new(Fixed::new("application/json", text))
+        });
+        routes = routes.at(format!("/{name}.json"), get(document));
     }
     routes
 }

@@ -3,14 +3,12 @@
 //! Its script and style lie beside, packed (`graphiql/README.md`): plain they would add more than a megabyte to the program.
 
 use std::io::Read as _;
-use std::sync::Arc;
 
 use poem::http::header;
 use poem::{Endpoint, Request, Response, Route, get};
 use serde_json::json;
 
 use super::{Asset, DAY, POLICY};
-use crate::http::fixed::Fixed;
 
 const SCRIPT: &[u8] = include_bytes!("graphiql/graphiql.js.gz");
 const STYLE: &[u8] = include_bytes!("graphiql/graphiql.css.gz");
@@ -54,9 +52,7 @@ pub(super) fn routes(endpoint: &str) -> Route {
         json!({"endpoint": endpoint}),
         include_str!("../pages/graphiql.js")
     );
-    let asset = |body: &str, kind| {
-        get(Asset { body: Arc::new(Fixed::new(kind, body.to_owned())), cache: "no-store" })
-    };
+    let asset = |body: &str, kind| get(Asset::of(body, kind, "no-store"));
     Route::new()
         .at("/", asset(include_str!("../pages/graphiql.html"), "text/html; charset=utf-8"))
         .at("/start.js", asset(&start, "text/javascript; charset=utf-8"))
