@@ -165,10 +165,11 @@ pub fn routes(services: &Services, only: Option<&str>) -> Route {
     let settings = json!({"clientId": info.client_id, "documents": names, "graphiql": graphql.is_some()});
     let start = format!("const settings = {settings};\n{}", include_str!("pages/docs.js"));
     let asset = |body: &str, kind, cache| get(Asset::of(body, kind, cache));
+    let ui = |which: fn(&[Arc<Fixed>; 2]) -> Arc<Fixed>| get(Asset::made(DAY, move || which(&UI)));
     let mut routes = Route::new()
         .at("/", asset(include_str!("pages/docs.html"), "text/html; charset=utf-8", "no-store"))
-        .at("/swagger-ui.css", get(Asset::made(DAY, || UI[0].clone())))
-        .at("/swagger-ui.js", get(Asset::made(DAY, || UI[1].clone())))
+        .at("/swagger-ui.css", ui(|[style, _]| style.clone()))
+        .at("/swagger-ui.js", ui(|[_, script]| script.clone()))
         .at("/docs.js", asset(&start, "text/javascript; charset=utf-8", "no-store"))
         .at("/oauth-receiver.js", asset(receiver, "text/javascript; charset=utf-8", DAY))
         .at(
