@@ -66,7 +66,9 @@ impl Views {
         }
         // Subjects of another program without an index are not nobody.
         if unread && subjects.adopted(source).await? {
-            let why = "it is being built for the first time; ask again in a while".into();
+            let why = "what another program stored is not indexed yet; a database manager does so by itself, unless it is \
+                       read only"
+                .into();
             return Err(Failure::Unavailable("the index of this source", why));
         }
         let parts = self.parts(&manifest.parts).await?;

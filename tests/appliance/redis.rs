@@ -90,6 +90,14 @@ impl Apart {
         let ada = Client::sign_in(&installation.base(), api, asked, "ada").await;
         Self { manager, compiler, admin, query, ada }
     }
+
+    /// Kills those that only read, and stops the others.
+    pub async fn end(self) {
+        self.query.kill();
+        self.compiler.kill();
+        self.admin.stop().await;
+        self.manager.stop().await;
+    }
 }
 
 async fn four_processes_are_one_installation(redis: &Value) {

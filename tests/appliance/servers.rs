@@ -32,10 +32,10 @@ async fn services_apart_are_one_installation_on_mongodb_redis_and_vault() {
     installation.configure(config);
     installation.add_user("developer", "ada");
 
-    let Apart { manager, compiler, admin, query, ada } = Apart::start(&installation).await;
+    let apart = Apart::start(&installation).await;
     let packets = made_packets(120);
-    let source = source_with(&ada, &packets).await;
-    answers(&ada, &source, &packets).await;
+    let source = source_with(&apart.ada, &packets).await;
+    answers(&apart.ada, &source, &packets).await;
     for kept_here in ["store.db", "jobs.db", "secrets"] {
         assert!(!installation.data().join(kept_here).exists(), "{kept_here} is kept elsewhere");
     }
@@ -49,13 +49,9 @@ async fn services_apart_are_one_installation_on_mongodb_redis_and_vault() {
     assert_eq!(sources.count_documents(doc! { "sourceId": &source }).await.unwrap(), 1);
 
     // What was acknowledged is there for processes that start later.
-    query.kill();
-    compiler.kill();
-    admin.stop().await;
-    manager.stop().await;
+    apart.end().await;
     let everything = installation.serve().start().await;
-    let again = everything.client("ada").await;
-    answers(&again, &source, &packets).await;
+    answers(&everything.client("ada").await, &source, &packets).await;
     everything.stop().await;
     held.drop().await.unwrap();
 }
@@ -72,10 +68,10 @@ async fn services_apart_are_one_installation_on_postgresql_and_redis() {
     installation.configure(json!({"PostgreSQL": section, "Redis": {"Host": redis}}));
     installation.add_user("developer", "ada");
 
-    let Apart { manager, compiler, admin, query, ada } = Apart::start(&installation).await;
+    let apart = Apart::start(&installation).await;
     let packets = made_packets(120);
-    let source = source_with(&ada, &packets).await;
-    answers(&ada, &source, &packets).await;
+    let source = source_with(&apart.ada, &packets).await;
+    answers(&apart.ada, &source, &packets).await;
     for kept_here in ["store.db", "jobs.db"] {
         assert!(!installation.data().join(kept_here).exists(), "{kept_here} is kept elsewhere");
     }
@@ -91,13 +87,9 @@ async fn services_apart_are_one_installation_on_postgresql_and_redis() {
     assert_eq!(held.query_one(sources, &[&source]).await.unwrap().get::<_, i64>(0), 1);
 
     // What was acknowledged is there for processes that start later.
-    query.kill();
-    compiler.kill();
-    admin.stop().await;
-    manager.stop().await;
+    apart.end().await;
     let everything = installation.serve().start().await;
-    let again = everything.client("ada").await;
-    answers(&again, &source, &packets).await;
+    answers(&everything.client("ada").await, &source, &packets).await;
     everything.stop().await;
     held.batch_execute(&format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
 }
