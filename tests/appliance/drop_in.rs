@@ -1,7 +1,7 @@
 //! The program in the place of the original: its configuration file, its variables, its database, nothing edited.
 //!
-//! Documents are written by hand in the original's shapes (specification §6). Keycloak is a real one where there is one,
-//! else its stand-in; the words the test prints say which. Where a server is missing, the test says so and does nothing.
+//! Documents are written by hand in the original's shapes (specification §6). Keycloak is a real one:
+//! the stand-in does not show people who were made beside us. Where a server is missing, the test says so and does nothing.
 
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{DateTime, Document, doc};
@@ -136,7 +136,7 @@ async fn an_installation_of_the_original_is_taken_over_as_it_is() {
     let (Some(mongodb), Some(redis), Some(vault)) = (found("mongodb"), found("redis"), Vault::find()) else {
         return;
     };
-    let Some(provider) = Provider::keycloak().or_else(Provider::stand_in) else { return };
+    let Some(provider) = Provider::keycloak() else { return };
     println!("taken over with {provider}");
     let word = |name: &str| redis[name].as_str().unwrap();
     sweep(&format!("redis://{}:{}@{}:{}/0", word("user"), word("password"), word("host"), redis["port"]));
